@@ -1,0 +1,185 @@
+/**
+ * Storage in a directory of a POSIX file system. A write goes to a temporary name, is fsynced, takes its final name by
+ * rename (or by link where it must not replace anything), and then the directory is fsynced: after a power cut the object
+ * is there whole or not at all. Temporary names begin with a dot and end in `.tmp`; readers never see them.
+ */
+
+import { createHash, randomBytes } from 'node:crypto'
+import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
+import { connect, createServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { joint } from './joint.ts'
+import { MillraceError } from './millrace-error.ts'
+import type { Storage, StorageLock } from './storage.ts'
+
+/** Linux allows 108 bytes for the path of a Unix socket, macOS 104, both with the closing zero. */
+const SOCKET_PATH_MAX = 100
+
+export class DirectoryStorage implements Storage {
+  readonly location: string
+  readonly #known = new Set<string>()
+
+  constructor(root: string) {
+    this.location = resolve(root)
+  }
+
+  async read(path: string): Promise<Buffer | undefined> {
+    try {
+      return await readFile(this.#at(path))
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return undefined
+      throw this.#failed('read', path, error)
+    }
+  }
+
+  async list(folder: string): Promise<string[]> {
+    try {
+      const names = await readdir(this.#at(folder))
+      return names.filter((name) => !isTemporary(name)).sort()
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return []
+      throw this.#failed('list', folder, error)
+    }
+  }
+
+  async write(path: string, bytes: Uint8Array): Promise<void> {
+    try {
+      const target = this.#at(path)
+      const temporary = await this.#writeTemporary(target, bytes)
+      await rename(temporary, target)
+      await syncDirectory(dirname(target))
+    } catch (error) {
+      throw this.#failed('write', path, error)
+    }
+  }
+
+  async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
+    try {
+      const target = this.#at(path)
+      const temporary = await this.#writeTemporary(target, bytes)
+      joint('record-before-link', { path })
+      try {
+        await link(temporary, target)
+      } catch (error) {
+        if (!isCode(error, 'EEXIST')) throw error
+        return 'exists'
+      } finally {
+        await unlink(temporary)
+      }
+      await syncDirectory(dirname(target))
+      return 'created'
+    } catch (error) {
+      throw this.#failed('create', path, error)
+    }
+  }
+
+  async remove(path: string): Promise<void> {
+    try {
+      const target = this.#at(path)
+      await rm(target, { recursive: true, force: true })
+      this.#known.clear()
+      await syncDirectory(dirname(target))
+    } catch (error) {
+      if (isCode(error, 'ENOENT')) return
+      throw this.#failed('remove', path, error)
+    }
+  }
+
+  async lock(name: string): Promise<StorageLock | undefined> {
+    const path = socketPath(this.#at(name))
+    await this.#ensureDirectory(dirname(path))
+    for (let attempt = 0; attempt < 5; attempt++) {
+      const held = await listen(path)
+      if (held !== undefined) return held
+      if (await answers(path)) return undefined
+      // The socket of a process that is gone: nobody answers on it.
+      await rm(path, { force: true })
+    }
+    return undefined
+  }
+
+  #at(path: string): string {
+    return join(this.location, path)
+  }
+
+  async #writeTemporary(target: string, bytes: Uint8Array): Promise<string> {
+    const folder = dirname(target)
+    await this.#ensureDirectory(folder)
+    const temporary = join(folder, `.${randomBytes(8).toString('hex')}.tmp`)
+    const file = await open(temporary, 'wx')
+    try {
+      await file.writeFile(bytes)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    return temporary
+  }
+
+  /** Makes the folder and fsyncs each parent that got a new entry, so that the folder itself survives a power cut. */
+  async #ensureDirectory(folder: string): Promise<void> {
+    if (this.#known.has(folder)) return
+    const first = await mkdir(folder, { recursive: true })
+    if (first !== undefined) {
+      for (let at = folder; at.length >= first.length; at = dirname(at)) await syncDirectory(dirname(at))
+    }
+    this.#known.add(folder)
+  }
+
+  #failed(verb: string, path: string, error: unknown): MillraceError {
+    if (MillraceError.is(error)) return error
+    return new MillraceError('STORAGE_FAILED', `could not ${verb} ${this.#at(path)}`, {
+      cause: error,
+      next: 'Nothing that was reported as stored is affected; check the disk and the permissions of this path.',
+    })
+  }
+}
+
+function isTemporary(name: string): boolean {
+  return name.startsWith('.') && name.endsWith('.tmp')
+}
+
+function isCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
+}
+
+async function syncDirectory(folder: string): Promise<void> {
+  let handle: FileHandle | undefined
+  try {
+    handle = await open(folder, 'r')
+    await handle.sync()
+  } finally {
+    await handle?.close()
+  }
+}
+
+/** The socket stands in the folder itself unless the system's limit on its path's length forbids it. */
+function socketPath(path: string): string {
+  if (Buffer.byteLength(path) <= SOCKET_PATH_MAX) return path
+  return join(tmpdir(), `millrace-${createHash('sha256').update(path).digest('hex').slice(0, 24)}.sock`)
+}
+
+function listen(path: string): Promise<StorageLock | undefined> {
+  return new Promise((resolvePromise, reject) => {
+    const server = createServer((socket) => socket.destroy())
+    server.once('error', (error) => (isCode(error, 'EADDRINUSE') ? resolvePromise(undefined) : reject(error)))
+    server.listen(path, () => {
+      server.unref()
+      resolvePromise({
+        release: () => new Promise<void>((done) => (server.listening ? server.close(() => done()) : done())),
+      })
+    })
+  })
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolvePromise) => {
+    const socket = connect(path)
+    socket.once('connect', () => {
+      socket.destroy()
+      resolvePromise(true)
+    })
+    socket.once('error', () => resolvePromise(false))
+  })
+}

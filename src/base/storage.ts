@@ -1,0 +1,30 @@
+/**
+ * Durable storage as a port, shaped so that a directory and an object store both fit: whole objects, atomic writes, and a
+ * conditional put. Paths are relative to the storage's root and use '/'. An operation that resolved is durable: it survives
+ * a crash of the process and of the machine. The storage itself keeps nothing in memory between calls.
+ */
+
+export interface StorageLock {
+  /** Idempotent. */
+  release(): Promise<void>
+}
+
+export interface Storage {
+  /** For messages: where this storage is. */
+  readonly location: string
+  /** The whole object, or undefined when there is none. */
+  read(path: string): Promise<Buffer | undefined>
+  /** The names directly below a folder, in ascending order; empty when there is no such folder. */
+  list(folder: string): Promise<string[]>
+  /** Writes the whole object; readers see the old one or the new one, never a part. */
+  write(path: string, bytes: Uint8Array): Promise<void>
+  /** Writes the object only if there is none: exactly one of several concurrent writers is told 'created'. */
+  putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>
+  /** Removes an object, or a folder with all below it; nothing happens when it is absent. */
+  remove(path: string): Promise<void>
+  /**
+   * A friendly lock against a second process on this machine: undefined when a living process holds it. It ends with the
+   * process. Safety never rests on it.
+   */
+  lock(name: string): Promise<StorageLock | undefined>
+}
