@@ -1,11 +1,10 @@
 /** A value that must never be printed: it shows as *** in text, JSON and inspection, and is read only by `reveal`. */
-const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never
-
 export class Secret {
   readonly #value: string
 
   constructor(value: string) {
     this.#value = value
+    Object.defineProperty(this, Symbol.for('nodejs.util.inspect.custom'), { value: () => '***' })
   }
 
   reveal(): string {
@@ -17,10 +16,6 @@ export class Secret {
   }
 
   toJSON(): string {
-    return '***'
-  }
-
-  [inspect](): string {
     return '***'
   }
 }

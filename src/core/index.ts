@@ -1,0 +1,61 @@
+export { type AttemptId, attemptId, type CheckpointId, checkpointId, type SubtaskIndex, subtaskIndex } from './brand.ts'
+export {
+  type ConfigOption,
+  Configuration,
+  OPTIONS,
+  parseDuration,
+  parseInteger,
+  parseSize,
+} from './configuration.ts'
+export type { Collector, FilterFunction, FlatMapFunction, MapFunction, RichFunction, Sync } from './functions.ts'
+export type { GraphEdge, GraphNode, JobGraph, OperatorNode, Partitioning, SinkNode, SourceNode } from './graph.ts'
+export { Counter, type Gauge, type MetricGroup, MetricRegistry } from './metric.ts'
+export type {
+  Operator,
+  OperatorContext,
+  OperatorFactory,
+  OperatorSnapshot,
+  Output,
+  RuntimeContext,
+  RuntimePorts,
+} from './operator.ts'
+export {
+  deserializeVersioned,
+  serializeVersioned,
+  type VersionedBytes,
+  type VersionedSerializer,
+} from './serializer.ts'
+export type {
+  AttemptIds,
+  CommittableDescription,
+  NoCommittable,
+  Sink,
+  SinkAttempt,
+  SinkAttemptSettings,
+  SinkWriter,
+  SinkWriterContext,
+  TransactionalSide,
+  TransactionLedger,
+  TransactionPlan,
+  TransactionState,
+} from './sink.ts'
+export type {
+  Boundedness,
+  PollStatus,
+  ReaderOutput,
+  Source,
+  SourceReader,
+  SourceReaderContext,
+  SplitEnumerator,
+  SplitEnumeratorContext,
+  SplitOutput,
+} from './source.ts'
+export {
+  ElementTime,
+  MAX_WATERMARK,
+  NO_TIMESTAMP,
+  type TimestampAssigner,
+  type WatermarkGenerator,
+  type WatermarkOutput,
+  type WatermarkPlan,
+} from './time.ts'
