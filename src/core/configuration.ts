@@ -75,7 +75,25 @@ function parseOneOf<const Choice extends string>(...choices: readonly Choice[]):
 const optionalDuration = (text: string): number | undefined => parseDuration(text)
 const optionalText = (text: string): string | undefined => text
 
-export const OPTIONS = {
+/** What each option's value is. */
+export interface ConfigurationValues {
+  readonly parallelism: number
+  readonly maxParallelism: number
+  readonly watermarkIntervalMs: number
+  readonly checkpointIntervalMs: number | undefined
+  readonly checkpointTimeoutMs: number
+  readonly checkpointMinPauseMs: number
+  readonly tolerableFailedCheckpoints: number
+  readonly retainedCheckpoints: number
+  readonly checkpointDirectory: string | undefined
+  readonly restartStrategy: 'none' | 'fixed-delay' | undefined
+  readonly restartAttempts: number
+  readonly restartDelayMs: number
+  readonly onDamagedCheckpoint: 'fail' | 'fall-back'
+  readonly onLostTransactions: 'fail' | 'continue'
+}
+
+export const OPTIONS: { readonly [Name in keyof ConfigurationValues]: ConfigOption<ConfigurationValues[Name]> } = {
   parallelism: option('parallelism.default', 1, parseCount(1), 'Subtasks of an operator that sets none itself.'),
   maxParallelism: option(
     'pipeline.max-parallelism',
@@ -145,9 +163,9 @@ export const OPTIONS = {
     parseOneOf('fail', 'continue'),
     'When a transaction was lost after others of its checkpoint were committed: stop, or go on without its records.',
   ),
-} as const
+}
 
-type OptionName = keyof typeof OPTIONS
+type OptionName = keyof ConfigurationValues
 
 /** Values by key, as text; reading one parses it. Later settings win. */
 export class Configuration {
@@ -172,12 +190,10 @@ export class Configuration {
     return this
   }
 
-  get<Name extends OptionName>(
-    name: Name,
-  ): ReturnType<(typeof OPTIONS)[Name]['parse']> | (typeof OPTIONS)[Name]['defaultValue'] {
+  get<Name extends OptionName>(name: Name): ConfigurationValues[Name] {
     const found = OPTIONS[name]
     const text = this.#values.get(found.key)
-    return text === undefined ? found.defaultValue : (found.parse(text) as ReturnType<(typeof OPTIONS)[Name]['parse']>)
+    return text === undefined ? found.defaultValue : found.parse(text)
   }
 
   has(name: OptionName): boolean {
