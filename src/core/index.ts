@@ -20,6 +20,16 @@ export type {
   RuntimePorts,
 } from './operator.ts'
 export {
+  type DeserializationSchema,
+  JsonSchema,
+  parseJson,
+  type SerializationSchema,
+  SimpleStringSchema,
+  type StandardIssue,
+  type StandardResult,
+  type StandardSchema,
+} from './schema.ts'
+export {
   deserializeVersioned,
   serializeVersioned,
   type VersionedBytes,
