@@ -11,6 +11,7 @@ export type { Collector, FilterFunction, FlatMapFunction, MapFunction, RichFunct
 export type { GraphEdge, GraphNode, JobGraph, OperatorNode, Partitioning, SinkNode, SourceNode } from './graph.ts'
 export { Counter, type Gauge, type MetricGroup, MetricRegistry } from './metric.ts'
 export type {
+  CloseOptions,
   Operator,
   OperatorContext,
   OperatorFactory,

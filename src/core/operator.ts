@@ -50,6 +50,11 @@ export interface OperatorContext extends RuntimeContext, RuntimePorts {
  */
 export type OperatorSnapshot = Promise<VersionedBytes | undefined> | undefined
 
+export interface CloseOptions {
+  /** The job has another owner: release what is local and touch nothing outside (exactly-once, rule 9). */
+  readonly abandon: boolean
+}
+
 export interface Operator<In> extends Output<In> {
   open?(): void | Promise<void>
   /** All input has been seen; emits what remains. */
@@ -60,7 +65,7 @@ export interface Operator<In> extends Output<In> {
   checkpointCompleted?(checkpoint: CheckpointId): Promise<void>
   /** `committed N` is durable in the job's log: nothing of N can be asked for again. */
   checkpointCommitted?(checkpoint: CheckpointId): void
-  close?(): Promise<void>
+  close?(options: CloseOptions): Promise<void>
   /** True when the operator wants no more elements for now; the task then waits for `writable`. */
   readonly blocked?: boolean
   writable?(): Promise<void>

@@ -5,7 +5,7 @@
  * them back, and never looks inside.
  */
 import type { AttemptId, CheckpointId } from './brand.ts'
-import type { RuntimeContext, RuntimePorts } from './operator.ts'
+import type { CloseOptions, RuntimeContext, RuntimePorts } from './operator.ts'
 import type { VersionedSerializer } from './serializer.ts'
 import type { ElementTime } from './time.ts'
 
@@ -48,7 +48,8 @@ export interface SinkWriter<T, Committable> {
   commit?(checkpoint: CheckpointId): Promise<void>
   /** `committed N` is durable: identities used up to N are free (rule 3). */
   committed?(checkpoint: CheckpointId): void
-  close(): Promise<void>
+  /** Aborts what was begun and never flushed, unless the job is abandoned; leaves flushed transactions alone. */
+  close(options?: CloseOptions): Promise<void>
 }
 
 /** How many transactions may be flushed and unsettled at once, and how long they must last. */

@@ -1,0 +1,108 @@
+/**
+ * What a checkpoint holds, in two objects of its folder: `state` has the operators' bytes one after the other, `_metadata`
+ * says whose they are. `_metadata` is written last and its digest stands in the log: a folder without it, or with another
+ * one, is not a checkpoint.
+ *
+ * `_metadata` VERSION_1: JSON `{"v":1,"job":…,"checkpoint":…,"attempt":…,"lineage":…,"id":…,"at":…,"final":…,
+ * "stateBytes":…,"stateDigest":…,"parts":[{"uid","role","subtask","version","at","length"}]}`. Roles: `enumerator`, `split`
+ * (one part a split), `committable` (one part a transaction), `operator` (a subtask's own state).
+ */
+import { MillraceError } from '../../base/index.ts'
+import type { VersionedBytes } from '../../core/index.ts'
+import { sha256 } from './job-log-record.ts'
+
+const VERSION_1 = 1
+
+export type PartRole = 'enumerator' | 'split' | 'committable' | 'operator'
+
+export interface CheckpointPart extends VersionedBytes {
+  readonly uid: string
+  readonly role: PartRole
+  readonly subtask: number
+}
+
+export interface CheckpointContent {
+  readonly job: string
+  readonly checkpoint: number
+  readonly attempt: number
+  readonly lineage: string
+  /** Identity of this checkpoint across directories. */
+  readonly id: string
+  readonly at: number
+  readonly final: boolean
+  readonly parts: readonly CheckpointPart[]
+}
+
+interface StoredPart {
+  readonly uid: string
+  readonly role: PartRole
+  readonly subtask: number
+  readonly version: number
+  readonly at: number
+  readonly length: number
+}
+
+type StoredMetadata = Omit<CheckpointContent, 'parts'> & {
+  readonly v: number
+  readonly stateBytes: number
+  readonly stateDigest: string
+  readonly parts: readonly StoredPart[]
+}
+
+export interface EncodedCheckpoint {
+  readonly state: Buffer
+  readonly metadata: Buffer
+}
+
+export function encodeCheckpoint(content: CheckpointContent): EncodedCheckpoint {
+  const parts: StoredPart[] = []
+  let at = 0
+  for (const { uid, role, subtask, version, bytes } of content.parts) {
+    parts.push({ uid, role, subtask, version, at, length: bytes.byteLength })
+    at += bytes.byteLength
+  }
+  const state = Buffer.concat(content.parts.map((part) => part.bytes))
+  const stored: StoredMetadata = {
+    v: VERSION_1,
+    job: content.job,
+    checkpoint: content.checkpoint,
+    attempt: content.attempt,
+    lineage: content.lineage,
+    id: content.id,
+    at: content.at,
+    final: content.final,
+    stateBytes: state.byteLength,
+    stateDigest: sha256(state),
+    parts,
+  }
+  return { state, metadata: Buffer.from(JSON.stringify(stored)) }
+}
+
+/** Throws CHECKPOINT_DAMAGED naming `where`. */
+export function decodeCheckpoint(encoded: EncodedCheckpoint, where: string): CheckpointContent {
+  const stored = parseMetadata(encoded.metadata, where)
+  if (encoded.state.byteLength !== stored.stateBytes || sha256(encoded.state) !== stored.stateDigest) {
+    throw checkpointDamaged(where, 'its state file is not the one that was written')
+  }
+  const parts = stored.parts.map(({ at, length, ...part }) => ({
+    ...part,
+    bytes: encoded.state.subarray(at, at + length),
+  }))
+  const { job, checkpoint, attempt, lineage, id, at, final } = stored
+  return { job, checkpoint, attempt, lineage, id, at, final, parts }
+}
+
+function parseMetadata(metadata: Buffer, where: string): StoredMetadata {
+  let stored: StoredMetadata
+  try {
+    stored = JSON.parse(metadata.toString('utf8'))
+  } catch (error) {
+    throw checkpointDamaged(where, 'its _metadata is not readable', error)
+  }
+  if (stored.v !== VERSION_1) throw checkpointDamaged(where, `its version ${stored.v} is not known to this millrace`)
+  return stored
+}
+
+export function checkpointDamaged(where: string, why: string, cause?: unknown): MillraceError {
+  return new MillraceError('CHECKPOINT_DAMAGED', `the checkpoint in ${where} cannot be restored: ${why}`, { cause })
+}

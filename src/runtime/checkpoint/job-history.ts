@@ -1,0 +1,146 @@
+/**
+ * What a log says, folded into what recovery asks: the current lineage, its completed checkpoints, what is committed, and
+ * which attempts may have left transactions open. Pure: the same records always give the same history.
+ */
+import { assert } from '../../base/index.ts'
+import type {
+  CompletedRecord,
+  HistoryState,
+  JobEnd,
+  Lineage,
+  NumberedRecord,
+  PastAttempt,
+  PastCheckpoint,
+} from './job-log-record.ts'
+
+const NOTHING: HistoryState = {
+  lineage: undefined,
+  end: 'running',
+  attempts: [],
+  completed: [],
+  highestCheckpoint: 0,
+  fencedBelow: 0,
+}
+
+export class JobHistory {
+  #state: HistoryState = NOTHING
+
+  static of(records: readonly NumberedRecord[]): JobHistory {
+    const history = new JobHistory()
+    for (const record of records) history.apply(record)
+    return history
+  }
+
+  apply(entry: NumberedRecord): void {
+    const state = this.#state
+    const record = entry.record
+    switch (record.kind) {
+      case 'attempt': {
+        const { lineage, sinks, firstCheckpoint } = record
+        assert(firstCheckpoint > state.highestCheckpoint, `attempt ${entry.number} would reuse checkpoint numbers`)
+        const begun = { attempt: entry.number, sinks, firstCheckpoint, highestCompleted: firstCheckpoint - 1 }
+        this.#state = { ...state, lineage, end: 'running', attempts: [...state.attempts, begun] }
+        break
+      }
+      case 'completed':
+        this.#complete(record, entry.attempt)
+        break
+      case 'committed':
+        this.#commit(record.checkpoint)
+        break
+      case 'void':
+        this.#state = {
+          ...state,
+          completed: state.completed.filter((past) => past.record.checkpoint !== record.checkpoint),
+        }
+        break
+      case 'stopped':
+      case 'cancelled':
+      case 'finished':
+      case 'failed':
+        this.#state = { ...state, end: record.kind }
+        break
+      case 'base':
+        this.#state = record.state
+        break
+    }
+  }
+
+  get empty(): boolean {
+    return this.#state.attempts.length === 0
+  }
+
+  get lineage(): Lineage | undefined {
+    return this.#state.lineage
+  }
+
+  get end(): JobEnd {
+    return this.#state.end
+  }
+
+  /** No checkpoint number up to this one may be used again. */
+  get highestCheckpoint(): number {
+    return this.#state.highestCheckpoint
+  }
+
+  /** The last completed checkpoint of the current lineage. */
+  get last(): PastCheckpoint | undefined {
+    return this.#state.completed.findLast((past) => past.record.lineage === this.#state.lineage?.id)
+  }
+
+  /** Completed and neither committed nor void, of any lineage, oldest first: recovery must settle them. */
+  get unsettled(): readonly PastCheckpoint[] {
+    return this.#state.completed.filter((past) => !past.committed)
+  }
+
+  get completed(): readonly PastCheckpoint[] {
+    return this.#state.completed
+  }
+
+  /** Attempts below `attempt` whose ids may still have open transactions. */
+  unfenced(attempt: number): readonly PastAttempt[] {
+    return this.#state.attempts.filter((past) => past.attempt >= this.#state.fencedBelow && past.attempt < attempt)
+  }
+
+  /** Whether the current lineage began at this savepoint. */
+  beganAt(savepointId: string): boolean {
+    const begin = this.#state.lineage?.begin
+    return begin?.kind === 'savepoint' && begin.id === savepointId
+  }
+
+  /** For a `base` record: forgets what can no longer matter. */
+  compact(): HistoryState {
+    const state = this.#state
+    const lastOfAll = state.attempts.at(-1)?.attempt ?? 0
+    return {
+      ...state,
+      attempts: state.attempts.filter((past) => past.attempt >= state.fencedBelow || past.attempt === lastOfAll),
+      completed: state.completed.slice(-2),
+    }
+  }
+
+  #complete(record: CompletedRecord, attempt: number): void {
+    const before = this.#state
+    assert(record.checkpoint > before.highestCheckpoint, `checkpoint ${record.checkpoint} completed out of order`)
+    if (record.committed !== undefined) this.#commit(record.committed)
+    const state = this.#state
+    this.#state = {
+      ...state,
+      highestCheckpoint: record.checkpoint,
+      fencedBelow: Math.max(state.fencedBelow, record.fencedBelow ?? 0),
+      completed: [...state.completed.slice(-8), { record, attempt, committed: false }],
+      attempts: state.attempts.map((past) =>
+        past.attempt === attempt ? { ...past, highestCompleted: record.checkpoint } : past,
+      ),
+    }
+  }
+
+  #commit(checkpoint: number): void {
+    this.#state = {
+      ...this.#state,
+      completed: this.#state.completed.map((past) =>
+        past.record.checkpoint <= checkpoint ? { ...past, committed: true } : past,
+      ),
+    }
+  }
+}

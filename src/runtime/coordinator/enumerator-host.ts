@@ -1,0 +1,82 @@
+/**
+ * Hosts the split enumerators of a job on the coordinator's side: hands assigned splits to the readers' tasks, and their
+ * state to checkpoints.
+ */
+import type { RuntimePorts, SourceNode, SplitEnumerator } from '../../core/index.ts'
+import { checkpointId, deserializeVersioned, serializeVersioned } from '../../core/index.ts'
+import type { CoordinatorMessage, TaskId } from '../channel/messages.ts'
+import type { CheckpointContent, CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
+
+export interface EnumeratorHostOptions {
+  readonly node: SourceNode
+  readonly ports: RuntimePorts
+  readonly restored: CheckpointContent | undefined
+  send(task: TaskId, message: CoordinatorMessage): void
+  fail(error: Error): void
+}
+
+export class EnumeratorHost {
+  readonly #node: SourceNode
+  readonly #enumerator: SplitEnumerator<unknown>
+
+  constructor(options: EnumeratorHostOptions) {
+    const { node, ports, restored, send } = options
+    this.#node = node
+    const { splitSerializer } = node.source
+    this.#enumerator = node.source.createEnumerator(
+      {
+        ...ports,
+        parallelism: node.parallelism,
+        uid: node.uid,
+        assignSplits: (subtask, splits) =>
+          send(
+            { chain: node.id, subtask },
+            { kind: 'assign-splits', splits: splits.map((split) => serializeVersioned(splitSerializer, split)) },
+          ),
+        signalNoMoreSplits: () => {
+          for (let subtask = 0; subtask < node.parallelism; subtask++) {
+            send({ chain: node.id, subtask }, { kind: 'no-more-splits' })
+          }
+        },
+        fail: options.fail,
+      },
+      restored === undefined ? undefined : restoredState(node, restored),
+    )
+  }
+
+  start(signal: AbortSignal): Promise<void> {
+    return this.#enumerator.start(signal)
+  }
+
+  snapshot(checkpoint: number): CheckpointPart {
+    const state = this.#enumerator.snapshotState(checkpointId(checkpoint))
+    const { enumeratorStateSerializer } = this.#node.source
+    return {
+      uid: this.#node.uid,
+      role: 'enumerator',
+      subtask: 0,
+      ...serializeVersioned(enumeratorStateSerializer, state),
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#enumerator.close()
+  }
+}
+
+/** Undefined when the checkpoint knows nothing of this source: it is new in the job, or has a new uid. */
+function restoredState(
+  node: SourceNode,
+  content: CheckpointContent,
+): { readonly state: unknown; readonly splits: readonly unknown[] } | undefined {
+  const { source, uid } = node
+  const own = content.parts.filter((part) => part.uid === uid)
+  const state = own.find((part) => part.role === 'enumerator')
+  if (state === undefined) return undefined
+  return {
+    state: deserializeVersioned(source.enumeratorStateSerializer, state),
+    splits: own
+      .filter((part) => part.role === 'split')
+      .map((part) => deserializeVersioned(source.splitSerializer, part)),
+  }
+}

@@ -1,0 +1,240 @@
+/**
+ * One execution of the job: deploys the tasks, starts the enumerators and the checkpoints, and ends when the input has
+ * ended, when it is told to stop, or when something fails. It resolves only when every task is closed and nothing of it is
+ * under way any more, so that the next attempt never meets this one (rule 7).
+ */
+import { describeError, MillraceError, toError } from '../../base/index.ts'
+import type { RuntimePorts, SinkAttemptSettings, VersionedBytes } from '../../core/index.ts'
+import type { TaskHost, TaskId, TaskMessage } from '../channel/messages.ts'
+import { taskKey } from '../channel/messages.ts'
+import type { CheckpointContent, CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
+import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
+import type { JobLog } from '../checkpoint/job-log.ts'
+import { CheckpointCoordinator, type CheckpointFigures, type FinalReason } from './checkpoint-coordinator.ts'
+import { EnumeratorHost } from './enumerator-host.ts'
+import type { JobPlan, StartOptions } from './job-plan.ts'
+import { flushedTransactions, whenVisible } from './recovery.ts'
+
+/** How long tasks may take to close before the process gives up proving that they are gone. */
+const CLOSE_TIMEOUT_MS = 30_000
+
+export interface ExecutionOptions {
+  readonly plan: JobPlan
+  readonly start: StartOptions
+  readonly lineage: string
+  readonly restored: CheckpointContent | undefined
+  readonly sinkSettings: Readonly<Record<string, SinkAttemptSettings>>
+  readonly intervalMs: number | undefined
+  readonly log: JobLog
+  readonly store: CheckpointStore
+  readonly host: TaskHost
+  readonly ports: RuntimePorts
+  fencedBelow(): number | undefined
+  /** All tasks are open and the first splits are assigned. */
+  onRunning(): void
+}
+
+export type ExecutionOutcome =
+  | { readonly kind: 'ended'; readonly reason: FinalReason }
+  | { readonly kind: 'failed'; readonly error: Error }
+
+export class Execution {
+  readonly #options: ExecutionOptions
+  readonly #checkpoints: CheckpointCoordinator
+  readonly #enumerators: EnumeratorHost[] = []
+  readonly #abort = new AbortController()
+  readonly #unopened: Set<string>
+  readonly #unended: Set<string>
+  readonly #unclosed = new Set<string>()
+  readonly #failed: Promise<never>
+  #fail: (error: Error) => void = () => undefined
+  #onOpened: () => void = () => undefined
+  #onClosed: () => void = () => undefined
+  #reason: FinalReason | undefined
+
+  constructor(options: ExecutionOptions) {
+    this.#options = options
+    const keys = options.plan.tasks.map(taskKey)
+    this.#unopened = new Set(keys)
+    this.#unended = new Set(keys)
+    this.#failed = new Promise((_, reject) => {
+      this.#fail = reject
+    })
+    this.#failed.catch(() => undefined)
+    this.#checkpoints = this.#createCheckpoints()
+  }
+
+  get checkpoints(): CheckpointFigures {
+    return this.#checkpoints.figures
+  }
+
+  /** Never rejects. */
+  async run(): Promise<ExecutionOutcome> {
+    let work: Promise<void> | undefined
+    let outcome: ExecutionOutcome
+    try {
+      await Promise.race([this.#open(), this.#failed])
+      this.#options.onRunning()
+      work = this.#checkpoints.run()
+      await Promise.race([work, this.#failed])
+      outcome = { kind: 'ended', reason: this.#reason ?? 'end-of-input' }
+    } catch (error) {
+      outcome = { kind: 'failed', error: toError(error) }
+    }
+    const failure = outcome.kind === 'failed' ? outcome.error : undefined
+    this.#abort.abort(failure)
+    this.#checkpoints.close(failure ?? new Error('the execution has ended'))
+    // A `completed` record may be on its way: what the log says is read only after it arrived or failed.
+    await work?.catch(() => undefined)
+    const lingering = await this.#close(failure)
+    return lingering === undefined ? outcome : { kind: 'failed', error: lingering }
+  }
+
+  /** A last checkpoint and its commit, then the end. */
+  stop(): void {
+    this.#finish('stop')
+  }
+
+  /** Ends at once, without a checkpoint. */
+  cancel(error: Error): void {
+    this.#fail(error)
+  }
+
+  async #open(): Promise<void> {
+    const { plan, host, restored } = this.#options
+    const opened = new Promise<void>((resolve) => {
+      this.#onOpened = resolve
+    })
+    for (const task of plan.tasks) {
+      this.#unclosed.add(taskKey(task))
+      host.deploy(this.#spec(task), (message) => this.#onMessage(task, message))
+    }
+    await opened
+    for (const node of plan.sources) {
+      const enumerator = new EnumeratorHost({
+        node,
+        ports: this.#options.ports,
+        restored,
+        send: (task, message) => host.send(task, message),
+        fail: (error) => this.#fail(error),
+      })
+      this.#enumerators.push(enumerator)
+      await enumerator.start(this.#abort.signal)
+    }
+  }
+
+  #spec(task: TaskId): Parameters<TaskHost['deploy']>[0] {
+    const { plan, log, intervalMs, sinkSettings, restored } = this.#options
+    const state: Record<string, VersionedBytes[]> = {}
+    for (const part of restored?.parts ?? []) {
+      if (part.role === 'operator') (state[part.uid] ??= []).push(part)
+    }
+    return {
+      task,
+      attempt: log.attempt,
+      nextCheckpoint: log.history.highestCheckpoint + 1,
+      checkpointing: intervalMs !== undefined,
+      watermarkIntervalMs: plan.configuration.get('watermarkIntervalMs'),
+      maxParallelism: plan.configuration.get('maxParallelism'),
+      sinkSettings,
+      restored: state,
+    }
+  }
+
+  #createCheckpoints(): CheckpointCoordinator {
+    const { plan, log, store, ports, host, lineage, intervalMs, start } = this.#options
+    const { configuration } = plan
+    return new CheckpointCoordinator({
+      jobName: plan.graph.jobName,
+      attempt: log.attempt,
+      lineage,
+      firstCheckpoint: log.history.highestCheckpoint + 1,
+      intervalMs,
+      timeoutMs: configuration.get('checkpointTimeoutMs'),
+      minPauseMs: configuration.get('checkpointMinPauseMs'),
+      tolerableFailures: configuration.get('tolerableFailedCheckpoints'),
+      retained: configuration.get('retainedCheckpoints'),
+      tasks: plan.tasks,
+      log,
+      store,
+      ports,
+      send: (task, message) => host.send(task, message),
+      enumeratorParts: (checkpoint): CheckpointPart[] =>
+        this.#enumerators.map((enumerator) => enumerator.snapshot(checkpoint)),
+      recordsOf: (content) => {
+        const records: Record<string, number> = {}
+        for (const { description } of flushedTransactions(plan, content, start.allowNonRestoredState)) {
+          for (const [topic, count] of Object.entries(description.records)) {
+            records[topic] = (records[topic] ?? 0) + count
+          }
+        }
+        return records
+      },
+      whenVisible: (content) => whenVisible(flushedTransactions(plan, content, start.allowNonRestoredState)),
+      fencedBelow: () => this.#options.fencedBelow(),
+    })
+  }
+
+  #onMessage(task: TaskId, message: TaskMessage): void {
+    const key = taskKey(task)
+    switch (message.kind) {
+      case 'opened':
+        this.#unopened.delete(key)
+        if (this.#unopened.size === 0) this.#onOpened()
+        break
+      case 'input-ended':
+        this.#unended.delete(key)
+        if (this.#unended.size === 0) this.#finish('end-of-input')
+        break
+      case 'snapshot':
+        this.#checkpoints.onSnapshot(task, message.checkpoint, message.parts)
+        break
+      case 'declined':
+        this.#checkpoints.onDeclined(message.checkpoint, message.error)
+        break
+      case 'commit-finished':
+        this.#checkpoints.onCommitFinished(task, message.checkpoint)
+        break
+      case 'failed':
+        this.#fail(message.error)
+        break
+      case 'closed':
+        this.#unclosed.delete(key)
+        if (this.#unclosed.size === 0) this.#onClosed()
+        break
+    }
+  }
+
+  #finish(reason: FinalReason): void {
+    this.#reason ??= reason
+    this.#checkpoints.finish(this.#reason)
+  }
+
+  /** Answers an error when some task cannot be proven gone. */
+  async #close(failure: Error | undefined): Promise<MillraceError | undefined> {
+    const { host, plan, ports } = this.#options
+    const abandon = MillraceError.is(failure) && failure.code === 'SUPERSEDED'
+    for (const task of plan.tasks) if (this.#unclosed.has(taskKey(task))) host.send(task, { kind: 'close', abandon })
+    for (const enumerator of this.#enumerators) {
+      await enumerator.close().catch((error: unknown) => {
+        ports.logger.warn({ error: describeError(error) }, 'closing an enumerator failed')
+      })
+    }
+    if (this.#unclosed.size === 0) return undefined
+    return await new Promise((resolve) => {
+      const timer = ports.clock.setTimer(CLOSE_TIMEOUT_MS, () => {
+        resolve(
+          new MillraceError(
+            'TASKS_LINGER',
+            `tasks ${[...this.#unclosed].join(', ')} did not end within ${CLOSE_TIMEOUT_MS / 1000} s`,
+            { cause: failure, next: 'The process must end, because a new attempt may only begin when these are gone.' },
+          ),
+        )
+      })
+      this.#onClosed = () => {
+        timer.cancel()
+        resolve(undefined)
+      }
+    })
+  }
+}

@@ -1,0 +1,304 @@
+/**
+ * The life of a job in one process: takes the job's directory, decides what this start does, and runs attempt after attempt
+ * until the job finished, was stopped or cancelled, or failed for good. The states are in SPEC.md.
+ */
+import { assert, describeError, MillraceError, type Storage, type StorageLock, toError } from '../../base/index.ts'
+import type { RuntimePorts, SinkAttemptSettings } from '../../core/index.ts'
+import { attemptId } from '../../core/index.ts'
+import type { TaskFigures, TaskHost } from '../channel/messages.ts'
+import { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
+import { JobLog } from '../checkpoint/job-log.ts'
+import type { AttemptSink, Lineage } from '../checkpoint/job-log-record.ts'
+import { RestartStrategy } from '../restart/restart-strategy.ts'
+import type { CheckpointFigures } from './checkpoint-coordinator.ts'
+import { Execution, type ExecutionOutcome } from './execution.ts'
+import { type JobPlan, longestOpenMs, poolBound, type StartOptions } from './job-plan.ts'
+import { recover } from './recovery.ts'
+import { decideStart, type StartDecision } from './start-decision.ts'
+import { Sweeper } from './sweeper.ts'
+
+/** How often the race for the log's next place may be lost before something else must be wrong. */
+const BEGIN_TRIES = 100
+
+export type JobStatus =
+  | 'created'
+  | 'recovering'
+  | 'running'
+  | 'restarting'
+  | 'stopping'
+  | 'finished'
+  | 'stopped'
+  | 'cancelled'
+  | 'failed'
+
+export interface CoordinatorOptions {
+  readonly plan: JobPlan
+  readonly start: StartOptions
+  readonly storage: Storage
+  /** Whether the storage outlives the process. */
+  readonly durable: boolean
+  readonly ports: RuntimePorts
+  createHost(): TaskHost
+  onStatus(status: JobStatus, detail: { readonly attempt: number; readonly error?: Error }): void
+}
+
+export type JobOutcome = { readonly kind: 'finished'; readonly alreadyBefore: boolean } | { readonly kind: 'stopped' }
+
+export interface JobFigures extends TaskFigures {
+  readonly checkpoints: CheckpointFigures
+  readonly restarts: number
+}
+
+interface Begun {
+  readonly decision: StartDecision
+  readonly lineage: Lineage
+  readonly settings: Readonly<Record<string, SinkAttemptSettings>>
+}
+
+export class JobCoordinator {
+  readonly #options: CoordinatorOptions
+  readonly #log: JobLog
+  readonly #store: CheckpointStore
+  readonly #restarts: RestartStrategy
+  readonly #cancelled = new AbortController()
+  #execution: Execution | undefined
+  #host: TaskHost | undefined
+  #stopping = false
+  /** A start that never came to run fails at once: whoever started it should see why, not wait for restarts. */
+  #ran = false
+  #mode: StartOptions['mode']
+
+  constructor(options: CoordinatorOptions) {
+    this.#options = options
+    const { storage, ports, plan } = options
+    this.#log = new JobLog({ storage, clock: ports.clock, random: ports.random })
+    this.#store = new CheckpointStore(storage)
+    this.#restarts = new RestartStrategy(plan.configuration, ports.clock)
+    this.#mode = options.start.mode
+  }
+
+  get figures(): JobFigures {
+    return {
+      ...(this.#host?.figures() ?? { recordsIn: 0, recordsOut: 0, pendingRecords: undefined }),
+      checkpoints: this.#execution?.checkpoints ?? { completed: 0, failed: 0, last: undefined },
+      restarts: this.#restarts.restarts,
+    }
+  }
+
+  metrics(): Map<string, number> {
+    return this.#host?.metrics() ?? new Map()
+  }
+
+  /** A last checkpoint and its commit, then `stopped`. */
+  stop(): void {
+    this.#stopping = true
+    this.#execution?.stop()
+  }
+
+  /** Ends at once; the next start resumes from the last completed checkpoint. */
+  cancel(reason: Error): void {
+    this.#cancelled.abort(reason)
+    this.#execution?.cancel(reason)
+  }
+
+  /** Resolves when the job finished or was stopped; rejects with what made it fail for good, or with the cancel reason. */
+  async run(): Promise<JobOutcome> {
+    const lock = await this.#lock()
+    try {
+      return await this.#attempts()
+    } finally {
+      for (const sink of this.#options.plan.transactional) await sink.ledger.close()
+      await lock.release()
+    }
+  }
+
+  async #attempts(): Promise<JobOutcome> {
+    const { onStatus, ports } = this.#options
+    await this.#log.read()
+    for (;;) {
+      const outcome = await this.#attempt()
+      if (outcome.kind !== 'failed') return outcome
+      const { error } = outcome
+      if (this.#cancelled.signal.aborted) {
+        await this.#append({ kind: 'cancelled' })
+        throw this.#cancelled.signal.reason
+      }
+      if (isSuperseded(error)) throw error
+      // Being fenced, and any failure at all, leads to the same check: whose job is it now? (rule 9)
+      if (this.#log.attempt > 0) await this.#log.checkOwnership()
+      const delayMs = this.#ran && !this.#stopping ? this.#restarts.onFailure(error) : undefined
+      if (delayMs === undefined) {
+        await this.#append({ kind: 'failed', message: describeError(error) })
+        throw error
+      }
+      ports.logger.warn(
+        { attempt: this.#log.attempt, delayMs },
+        `the job failed and restarts from its last checkpoint: ${describeError(error)}`,
+      )
+      onStatus('restarting', { attempt: this.#log.attempt, error })
+      await ports.clock.sleep(delayMs, this.#cancelled.signal).catch(() => undefined)
+      if (this.#cancelled.signal.aborted) throw this.#cancelled.signal.reason
+      await this.#log.read()
+    }
+  }
+
+  /** One attempt, from its record in the log to its end. Failures come back as an outcome. */
+  async #attempt(): Promise<JobOutcome | (ExecutionOutcome & { kind: 'failed' })> {
+    const { onStatus, plan } = this.#options
+    try {
+      const begun = await this.#begin()
+      if (begun === 'already-finished') return { kind: 'finished', alreadyBefore: true }
+      onStatus('recovering', { attempt: this.#log.attempt })
+      const restored = await recover({ ...this.#shared(), plan })
+      if (begun.decision.kind === 'settle-and-finish' && restored?.final === true) {
+        await this.#log.append({ kind: 'finished' })
+        return { kind: 'finished', alreadyBefore: false }
+      }
+      if (this.#stopping) return await this.#end('stop')
+      const outcome = await this.#execute(begun, restored)
+      return outcome.kind === 'failed' ? outcome : await this.#end(outcome.reason)
+    } catch (error) {
+      return { kind: 'failed', error: toError(error) }
+    }
+  }
+
+  async #execute(begun: Begun, restored: Awaited<ReturnType<typeof recover>>): Promise<ExecutionOutcome> {
+    const { plan, ports, createHost, onStatus } = this.#options
+    const timeouts = Object.values(begun.settings).map((settings) => settings.transactionTimeoutMs)
+    const sweeper = new Sweeper({ plan, log: this.#log, ports, transactionTimeoutMs: Math.max(0, ...timeouts) })
+    const sweeping = new AbortController()
+    const host = createHost()
+    this.#host = host
+    this.#execution = new Execution({
+      ...this.#shared(),
+      lineage: begun.lineage.id,
+      restored,
+      sinkSettings: begun.settings,
+      intervalMs: plan.configuration.get('checkpointIntervalMs') ?? ownInterval(timeouts),
+      host,
+      fencedBelow: () => sweeper.fencedBelow,
+      onRunning: () => {
+        this.#ran = true
+        onStatus('running', { attempt: this.#log.attempt })
+      },
+    })
+    if (this.#cancelled.signal.aborted) this.#execution.cancel(toError(this.#cancelled.signal.reason))
+    const swept = sweeper.run(sweeping.signal)
+    const outcome = await this.#execution.run()
+    sweeping.abort()
+    await swept
+    return outcome
+  }
+
+  async #end(reason: 'end-of-input' | 'stop'): Promise<JobOutcome> {
+    if (reason === 'stop') {
+      await this.#log.append({ kind: 'stopped' })
+      return { kind: 'stopped' }
+    }
+    await this.#log.append({ kind: 'finished' })
+    return { kind: 'finished', alreadyBefore: false }
+  }
+
+  /** Decides what this start does and takes a place in the log for it (rules 7 and 9). */
+  async #begin(): Promise<Begun | 'already-finished'> {
+    const { ports } = this.#options
+    const sinks: AttemptSink[] = []
+    const settings: Record<string, SinkAttemptSettings> = {}
+    for (let tries = 0; tries < BEGIN_TRIES; tries++) {
+      const history = this.#log.history
+      const decision = decideStart(history, this.#mode)
+      if (decision.kind === 'already-finished') return 'already-finished'
+      if (sinks.length === 0) await this.#planSinks(sinks, settings)
+      if (history.empty) await this.#checkForeignTransactions()
+      const lineage = decision.kind === 'begin' ? { id: ports.random.hex(8), begin: decision.begin } : history.lineage
+      assert(lineage !== undefined, 'a log with attempts has a lineage')
+      const firstCheckpoint = history.highestCheckpoint + 1
+      const number = await this.#log.begin({ kind: 'attempt', lineage, sinks, firstCheckpoint })
+      if (number !== undefined) {
+        // A restart inside this process goes on in the lineage that has just begun.
+        this.#mode = 'resume'
+        return { decision, lineage, settings }
+      }
+      await this.#log.read()
+    }
+    throw new MillraceError(
+      'STORAGE_FAILED',
+      `the next place in the log was taken by others ${BEGIN_TRIES} times in a row`,
+    )
+  }
+
+  async #planSinks(sinks: AttemptSink[], settings: Record<string, SinkAttemptSettings>): Promise<void> {
+    const { plan } = this.#options
+    for (const sink of plan.transactional) {
+      const planned = await sink.ledger.plan({
+        parallelism: sink.parallelism,
+        poolBound: poolBound(plan.configuration),
+        longestOpenMs: longestOpenMs(plan.configuration),
+        checkpointIntervalMs: plan.configuration.get('checkpointIntervalMs'),
+      })
+      sinks.push({ uid: sink.uid, ...planned.attempt })
+      settings[sink.uid] = planned.settings
+    }
+  }
+
+  /** Rule 17: an empty log, and yet transactions of the own prefix are open. Whose are they? */
+  async #checkForeignTransactions(): Promise<void> {
+    const { plan, storage, durable } = this.#options
+    for (const sink of plan.transactional) {
+      const open = await sink.ledger.openTransactions(attemptId(Number.MAX_SAFE_INTEGER))
+      if (open === undefined || open.length === 0) continue
+      if (this.#mode === 'fresh' || !durable) {
+        for (const { transactionalId } of open) await sink.ledger.abortById(transactionalId)
+        continue
+      }
+      const list = open.map(({ transactionalId, state }) => `${transactionalId} (${state})`).join(', ')
+      throw new MillraceError(
+        'FOREIGN_TRANSACTIONS',
+        `this job directory (${storage.location}) is empty, but the brokers have open transactions of sink ${sink.uid}'s prefix: ${list}`,
+        {
+          next:
+            'Nothing was changed. If the job ran from another directory, start it there (-D execution.checkpointing.dir=...): ' +
+            'it will commit or abort them. If that directory is gone or not wanted, --fresh aborts them and starts anew: ' +
+            'flushed records of the former run that were not committed are then lost.',
+        },
+      )
+    }
+  }
+
+  async #lock(): Promise<StorageLock> {
+    const { storage, plan } = this.#options
+    const lock = await storage.lock('lock.sock')
+    if (lock !== undefined) return lock
+    throw new MillraceError(
+      'ALREADY_RUNNING',
+      `job "${plan.graph.jobName}" is running already on this machine (${storage.location})`,
+      { next: 'This start did nothing. Stop the running one first, or give this job another name.' },
+    )
+  }
+
+  /** Says how the job ended; when even that fails the log already says enough for the next start. */
+  async #append(record: Parameters<JobLog['append']>[0]): Promise<void> {
+    try {
+      if (this.#log.attempt > 0) await this.#log.append(record)
+    } catch (error) {
+      this.#options.ports.logger.warn(
+        { record: record.kind, error: describeError(error) },
+        'the end could not be logged',
+      )
+    }
+  }
+
+  #shared(): Pick<CoordinatorOptions, 'plan' | 'start' | 'ports'> & { log: JobLog; store: CheckpointStore } {
+    const { plan, start, ports } = this.#options
+    return { plan, start, ports, log: this.#log, store: this.#store }
+  }
+}
+
+/** Rule 13: exactly-once without periodic checkpoints checkpoints by itself before its transactions get old. */
+function ownInterval(transactionTimeouts: readonly number[]): number | undefined {
+  return transactionTimeouts.length === 0 ? undefined : Math.max(1, Math.floor(Math.min(...transactionTimeouts) / 4))
+}
+
+function isSuperseded(error: Error): boolean {
+  return MillraceError.is(error) && error.code === 'SUPERSEDED'
+}

@@ -1,0 +1,10 @@
+export type { CheckpointFigures } from './coordinator/checkpoint-coordinator.ts'
+export type { JobFigures, JobStatus } from './coordinator/job-coordinator.ts'
+export type { StartOptions } from './coordinator/job-plan.ts'
+export {
+  type JobEvent,
+  type JobExecution,
+  type JobExecutionResult,
+  type RunOptions,
+  runJobGraph,
+} from './job-execution.ts'

@@ -1,0 +1,271 @@
+/**
+ * One task: a source reader and the chain of operators behind it, on one thread. It works in slices: letters first, then
+ * records, then a turn of the event loop. Between two records of a slice nothing else happens, so a barrier always falls
+ * between two whole elements. The states and what each event does to them are in SPEC.md.
+ */
+import { assert, describeError, joint, type Timer, toError } from '../../base/index.ts'
+import {
+  attemptId,
+  type CheckpointId,
+  checkpointId,
+  deserializeVersioned,
+  ElementTime,
+  type JobGraph,
+  MetricRegistry,
+  type RuntimePorts,
+  type SourceNode,
+  type SourceReader,
+  serializeVersioned,
+} from '../../core/index.ts'
+import { Mailbox } from '../channel/mailbox.ts'
+import type { CoordinatorMessage, TaskFigures, TaskMessage, TaskSpec } from '../channel/messages.ts'
+import type { CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
+import { Chain, contextOf } from './chain.ts'
+import { SourceOutput } from './source-output.ts'
+
+/** Records between two looks at the mailbox. */
+const POLL_RECORDS = 512
+/** Time between two turns of the event loop: long enough to cost nothing, short enough for I/O and timers. */
+const SLICE_MS = 4
+
+export interface TaskOptions {
+  readonly graph: JobGraph
+  readonly spec: TaskSpec
+  readonly ports: RuntimePorts
+  readonly report: (message: TaskMessage) => void
+}
+
+type Letter = CoordinatorMessage | { readonly kind: 'watermark-timer' } | { readonly kind: 'wake' }
+
+/** `draining`: the end of input went through; `held`: a final barrier passed, nothing may be emitted; see SPEC.md. */
+type TaskState = 'opening' | 'running' | 'drained' | 'held' | 'closing'
+
+export class Task {
+  readonly #options: TaskOptions
+  readonly #node: SourceNode
+  readonly #mailbox = new Mailbox<Letter>()
+  readonly #metrics = new MetricRegistry()
+  readonly #time = new ElementTime()
+  readonly #chain: Chain
+  readonly #output: SourceOutput
+  readonly #reader: SourceReader<unknown>
+  readonly #records = this.#metrics.counter('numRecordsOut')
+  readonly #watched = new Set<'chain' | 'reader'>()
+  #state: TaskState = 'opening'
+  #failure: Error | undefined
+  #abandon = false
+  #watermarkTimer: Timer | undefined
+
+  constructor(options: TaskOptions) {
+    this.#options = options
+    const { graph, spec, ports } = options
+    const node = graph.nodes.find((candidate) => candidate.id === spec.task.chain)
+    assert(node?.kind === 'source', `chain ${spec.task.chain} does not begin with a source`)
+    this.#node = node
+    const fail = (error: Error): void => this.#fail(error)
+    this.#chain = new Chain({ graph, spec, ports, time: this.#time, fail })
+    this.#output = new SourceOutput({
+      head: this.#chain,
+      plan: node.watermarks,
+      time: this.#time,
+      records: this.#records,
+      clock: ports.clock,
+    })
+    this.#reader = node.source.createReader({
+      ...contextOf(options, node, this.#metrics),
+      attempt: attemptId(spec.attempt),
+      time: this.#time,
+      output: this.#output,
+      checkpointing: spec.checkpointing,
+    })
+  }
+
+  post(message: CoordinatorMessage): void {
+    this.#mailbox.put(message)
+  }
+
+  figures(): TaskFigures {
+    let recordsOut = 0
+    for (const { node, metrics } of this.#chain.operators) {
+      if (node.kind === 'sink') recordsOut += metrics.read().get('numRecordsIn') ?? 0
+    }
+    return { recordsIn: this.#records.value, recordsOut, pendingRecords: this.#reader.pendingRecords?.() }
+  }
+
+  metrics(into: Map<string, number>): void {
+    const subtask = this.#options.spec.task.subtask
+    const read = (uid: string, registry: MetricRegistry): void => {
+      for (const [name, value] of registry.read()) into.set(`${uid}.${subtask}.${name}`, value)
+    }
+    read(this.#node.uid, this.#metrics)
+    for (const { node, metrics } of this.#chain.operators) read(node.uid, metrics)
+  }
+
+  /** Runs to the end. Never rejects: what goes wrong is reported, and `closed` is always the last word. */
+  async run(): Promise<void> {
+    const { report } = this.#options
+    try {
+      await this.#open()
+      this.#state = 'running'
+      report({ kind: 'opened' })
+      await this.#work()
+    } catch (error) {
+      report({ kind: 'failed', error: toError(error) })
+    }
+    this.#state = 'closing'
+    await this.#close()
+    report({ kind: 'closed' })
+  }
+
+  async #open(): Promise<void> {
+    for (const { operator } of [...this.#chain.operators].reverse()) await operator.open?.()
+    await this.#reader.open?.()
+    const { clock } = this.#options.ports
+    const { watermarkIntervalMs } = this.#options.spec
+    if (this.#node.watermarks.createGenerator === undefined || watermarkIntervalMs <= 0) return
+    const tick = (): void => {
+      this.#mailbox.put({ kind: 'watermark-timer' })
+      this.#watermarkTimer = clock.setTimer(watermarkIntervalMs, tick)
+    }
+    this.#watermarkTimer = clock.setTimer(watermarkIntervalMs, tick)
+  }
+
+  async #work(): Promise<void> {
+    const { clock } = this.#options.ports
+    let sliceEndsMs = clock.monotonic() + SLICE_MS
+    for (;;) {
+      for (let letter = this.#mailbox.take(); letter !== undefined; letter = this.#mailbox.take()) {
+        if (letter.kind === 'close') {
+          this.#abandon = letter.abandon
+          return
+        }
+        this.#receive(letter)
+      }
+      if (this.#failure !== undefined) throw this.#failure
+      if (this.#state !== 'running') {
+        await this.#mailbox.arrival()
+        continue
+      }
+      if (this.#chain.blocked) {
+        this.#watch('chain', () => this.#chain.writable())
+        await this.#mailbox.arrival()
+        continue
+      }
+      const status = this.#reader.poll(POLL_RECORDS)
+      if (status === 'ended') await this.#drain()
+      else if (status === 'waiting') {
+        this.#watch('reader', () => this.#reader.available())
+        await this.#mailbox.arrival()
+      } else if (clock.monotonic() < sliceEndsMs) continue
+      else await clock.nextTurn()
+      sliceEndsMs = clock.monotonic() + SLICE_MS
+    }
+  }
+
+  /** Has the mailbox told when something is ready. One watch of a kind at a time: waiting again adds nothing to it. */
+  #watch(what: 'chain' | 'reader', ready: () => Promise<void>): void {
+    if (this.#watched.has(what)) return
+    this.#watched.add(what)
+    ready().then(
+      () => {
+        this.#watched.delete(what)
+        this.#mailbox.put({ kind: 'wake' })
+      },
+      (error: unknown) => this.#fail(toError(error)),
+    )
+  }
+
+  #receive(letter: Exclude<Letter, { kind: 'close' }>): void {
+    switch (letter.kind) {
+      case 'assign-splits': {
+        const { splitSerializer } = this.#node.source
+        this.#reader.addSplits(letter.splits.map((split) => deserializeVersioned(splitSerializer, split)))
+        break
+      }
+      case 'no-more-splits':
+        this.#reader.noMoreSplits()
+        break
+      case 'checkpoint':
+        this.#snapshot(checkpointId(letter.checkpoint), letter.final)
+        break
+      case 'checkpoint-completed':
+        void this.#commit(checkpointId(letter.checkpoint))
+        break
+      case 'checkpoint-committed':
+        for (const { operator } of this.#chain.operators) {
+          operator.checkpointCommitted?.(checkpointId(letter.checkpoint))
+        }
+        break
+      case 'watermark-timer':
+        if (this.#state === 'running') this.#output.onPeriodicEmit()
+        break
+      case 'wake':
+        break
+    }
+  }
+
+  /** The end of input: what operators still hold goes through the chain, in the order of the flow. */
+  async #drain(): Promise<void> {
+    this.#output.end()
+    for (const { operator } of this.#chain.operators) await operator.finish?.()
+    this.#state = 'drained'
+    this.#options.report({ kind: 'input-ended' })
+  }
+
+  /** The barrier. All parts are captured here, before the next element; what takes time completes later. */
+  #snapshot(checkpoint: CheckpointId, final: boolean): void {
+    const { spec, report } = this.#options
+    const subtask = spec.task.subtask
+    if (final) this.#state = 'held'
+    const { splitSerializer } = this.#node.source
+    const parts: CheckpointPart[] = this.#reader.snapshotState(checkpoint).map((split) => ({
+      uid: this.#node.uid,
+      role: 'split',
+      subtask,
+      ...serializeVersioned(splitSerializer, split),
+    }))
+    const pending = this.#chain.operators.map(async ({ node, operator }) => {
+      const state = await operator.snapshot?.(checkpoint, final)
+      if (state === undefined) return
+      parts.push({ uid: node.uid, role: node.kind === 'sink' ? 'committable' : 'operator', subtask, ...state })
+    })
+    joint('barrier-sent', { checkpoint, subtask })
+    Promise.all(pending).then(
+      () => report({ kind: 'snapshot', checkpoint, parts }),
+      (error: unknown) => report({ kind: 'declined', checkpoint, error: toError(error) }),
+    )
+  }
+
+  async #commit(checkpoint: CheckpointId): Promise<void> {
+    try {
+      const work = this.#chain.operators.map(({ operator }) => operator.checkpointCompleted?.(checkpoint))
+      await Promise.all([this.#reader.checkpointCompleted?.(checkpoint), ...work])
+      this.#options.report({ kind: 'commit-finished', checkpoint })
+    } catch (error) {
+      this.#fail(toError(error))
+    }
+  }
+
+  /** A failure between two letters: the loop stops at its next look. */
+  #fail(error: Error): void {
+    this.#failure ??= error
+    this.#mailbox.put({ kind: 'wake' })
+  }
+
+  /** Everything is closed in reverse order of opening, each whatever the others do. */
+  async #close(): Promise<void> {
+    this.#watermarkTimer?.cancel()
+    const { logger } = this.#options.ports
+    const quietly = async (what: string, close: () => Promise<void> | undefined): Promise<void> => {
+      try {
+        await close()
+      } catch (error) {
+        logger.warn({ what, error: describeError(error) }, 'closing failed')
+      }
+    }
+    const abandon = this.#abandon
+    await quietly(this.#node.name, () => this.#reader.close())
+    for (const { node, operator } of this.#chain.operators)
+      await quietly(node.name, () => operator.close?.({ abandon }))
+  }
+}
