@@ -19,7 +19,8 @@ import { batchTooLarge, checksumMismatch, corruptBatch, oldMessageFormat } from 
 import { crc32c } from './crc32c.ts'
 import { decodeHeaders, type RecordHeader } from './record-headers.ts'
 import { RecordIndex } from './record-index.ts'
-import { RecordText } from './record-text.ts'
+import { COPIED_LENGTH_MAX, RecordText } from './record-text.ts'
+import { asTextBuffer } from './text-buffer.ts'
 import { VarintCursor } from './varint.ts'
 
 export type TimestampType = 'CreateTime' | 'LogAppendTime'
@@ -223,14 +224,12 @@ export class BatchReader implements RecordBatchView, RecordView {
 
   keyString(): string | null {
     const length = this.keyLength
-    if (!this.#textOpen) this.#openText()
-    return length < 0 ? null : this.#text.slice(this.keyStart, length)
+    return length < 0 ? null : this.#independentString(this.keyStart, length)
   }
 
   valueString(): string | null {
     const length = this.valueLength
-    if (!this.#textOpen) this.#openText()
-    return length < 0 ? null : this.#text.slice(this.valueStart, length)
+    return length < 0 ? null : this.#independentString(this.valueStart, length)
   }
 
   transientValueString(): string | null {
@@ -370,6 +369,14 @@ export class BatchReader implements RecordBatchView, RecordView {
     }
     this.#recordsStart = 0
     this.#recordsEnd = this.bytes.length
+  }
+
+  /** Short strings pay for the proof of ASCII, longer ones only gain from it once it is there (5.4 without, 4.9 M/s with). */
+  #independentString(start: number, length: number): string {
+    if (this.#textOpen) return this.#text.slice(start, length)
+    if (length > COPIED_LENGTH_MAX) return asTextBuffer(this.bytes).utf8Slice(start, start + length)
+    this.#openText()
+    return this.#text.slice(start, length)
   }
 
   #openText(): void {

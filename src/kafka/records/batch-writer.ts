@@ -50,6 +50,7 @@ export class BatchWriter {
   #position: number = layout.HEADER_BYTES
   #baseTimestamp = 0
   #closed = false
+  #expectAscii = true
 
   /** `bytesMax` is Kafka's batch.size; the buffer grows up to it as needed, and beyond it only for one single record. */
   constructor(bytesMax: number) {
@@ -77,14 +78,18 @@ export class BatchWriter {
     value: string | Uint8Array | null,
     headers: readonly RecordHeaderInput[] = NO_HEADERS,
   ): boolean {
-    // For a string its length stands in for its bytes: right for ASCII, and found out while writing otherwise.
-    const keyBytes = key === null ? -1 : key.length
-    const valueBytes = value === null ? -1 : value.length
-    const wrote = this.#write(timestamp, key, keyBytes, value, valueBytes, headers)
-    if (wrote !== 'not ASCII') return wrote
-    const exactKeyBytes = typeof key === 'string' ? Buffer.byteLength(key) : keyBytes
-    const exactValueBytes = typeof value === 'string' ? Buffer.byteLength(value) : valueBytes
-    return this.#write(timestamp, key, exactKeyBytes, value, exactValueBytes, headers) === true
+    // For a string its length stands in for its bytes: right for ASCII, and found out while writing otherwise. Then the next
+    // strings are measured first, until one is ASCII again: 5.0 M/s for ASCII, 2.2 for other text.
+    if (this.#expectAscii) {
+      const keyBytes = key === null ? -1 : key.length
+      const valueBytes = value === null ? -1 : value.length
+      const wrote = this.#write(timestamp, key, keyBytes, value, valueBytes, headers)
+      if (wrote !== 'not ASCII') return wrote
+    }
+    const keyBytes = key === null ? -1 : typeof key === 'string' ? Buffer.byteLength(key) : key.length
+    const valueBytes = value === null ? -1 : typeof value === 'string' ? Buffer.byteLength(value) : value.length
+    this.#expectAscii = keyBytes === (key?.length ?? -1) && valueBytes === (value?.length ?? -1)
+    return this.#write(timestamp, key, keyBytes, value, valueBytes, headers) === true
   }
 
   /** Fills in the header and returns the complete batch. */
@@ -204,7 +209,8 @@ export class BatchWriter {
 
 /** Writes `text`, which is `bytes` long in UTF-8; false when it is not, which tells that a guess of ASCII was wrong. */
 function writeText(buffer: TextBuffer, text: string, at: number, bytes: number): boolean {
-  if (bytes > SHORT_TEXT || bytes !== text.length) return buffer.utf8Write(text, at, bytes + TEXT_SLACK) === bytes
+  // With all the room there is, not just what is needed: V8 measures the text first when it might not fit (166 against 120 ns).
+  if (bytes > SHORT_TEXT || bytes !== text.length) return buffer.utf8Write(text, at, buffer.length - at) === bytes
   for (let index = 0; index < bytes; index++) {
     const code = text.charCodeAt(index)
     if (code > 0x7f) return false

@@ -12,24 +12,36 @@
 import type { RecordIndex } from './record-index.ts'
 import { asTextBuffer, type TextBuffer } from './text-buffer.ts'
 
-/** V8 copies substrings shorter than this instead of pointing into their parent, so they are independent anyway. */
-const COPIED_LENGTH_MAX = 12
+/** V8 copies substrings up to this length instead of pointing into their parent, so they are independent anyway. */
+export const COPIED_LENGTH_MAX: number = 12
+
+const UNTRIED_AFTER_FAILURE = 15
 
 export class RecordText {
   #bytes: TextBuffer = asTextBuffer(Buffer.alloc(0))
   #start = 0
   #text = ''
   #ascii = false
+  /** Stretches left to take without trying, after one that was not ASCII: the proof costs a tenth where it always fails. */
+  #untried = 0
 
   /** Looks at a stretch; called once for each in which a string is asked for. */
   open(bytes: Buffer, index: RecordIndex): void {
     this.#bytes = asTextBuffer(bytes)
+    this.#ascii = false
+    this.#text = ''
+    if (this.#untried > 0) {
+      this.#untried--
+      return
+    }
     const text = this.#bytes.latin1Slice(index.start, index.end)
     const highBytes = Buffer.byteLength(text, 'utf8') - text.length
     const continuationBytes = index.end - index.start - index.payloadBytes - 7 * index.walked
     this.#start = index.start
-    this.#ascii = highBytes === continuationBytes
-    this.#text = this.#ascii ? text : ''
+    if (highBytes === continuationBytes) {
+      this.#ascii = true
+      this.#text = text
+    } else this.#untried = UNTRIED_AFTER_FAILURE
   }
 
   /** Lets go of the stretch's string. */

@@ -61,20 +61,36 @@ export class VarintCursor {
 
   /** An int32. */
   varint(): number {
-    const byte = this.bytes[this.position] as number
+    // One and two bytes are most of what batches hold; a look past the end gives undefined, which is below nothing.
+    const bytes = this.bytes
+    const position = this.position
+    const byte = bytes[position] as number
     if (byte < 0x80) {
-      this.position++
+      this.position = position + 1
       return (byte >>> 1) ^ -(byte & 1)
+    }
+    const second = bytes[position + 1] as number
+    if (second < 0x80) {
+      this.position = position + 2
+      return (((byte & 0x7f) >>> 1) | (second << 6)) ^ -(byte & 1)
     }
     return this.#wideVarint()
   }
 
   /** An int64 as the nearest number. */
   varlong(): number {
-    const byte = this.bytes[this.position] as number
+    // One and two bytes are most of what batches hold; a look past the end gives undefined, which is below nothing.
+    const bytes = this.bytes
+    const position = this.position
+    const byte = bytes[position] as number
     if (byte < 0x80) {
-      this.position++
+      this.position = position + 1
       return (byte >>> 1) ^ -(byte & 1)
+    }
+    const second = bytes[position + 1] as number
+    if (second < 0x80) {
+      this.position = position + 2
+      return (((byte & 0x7f) >>> 1) | (second << 6)) ^ -(byte & 1)
     }
     return this.#wideVarlong()
   }
