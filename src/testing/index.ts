@@ -1,0 +1,18 @@
+export { cacheDirectory, KAFKA_VERSIONS } from './kafka-server/kafka-installation.ts'
+export {
+  type ActiveProducer,
+  type GeneratedRecords,
+  KafkaJavaTools,
+  type ProduceOptions,
+  type ProduceResult,
+  type ReadOptions,
+  type TopicDescription,
+  type TopicPartitionOffset,
+  type TransactionDescription,
+  type TransactionListing,
+} from './kafka-server/kafka-java-tools.ts'
+export { KafkaServer, type KafkaServerOptions, type TopicOptions } from './kafka-server/kafka-server.ts'
+export { KafkaServerError } from './kafka-server/kafka-server-error.ts'
+export { KafkaServerNode } from './kafka-server/kafka-server-node.ts'
+export type { KafkaHeader, KafkaRecord, RecordToProduce } from './kafka-server/record-file.ts'
+export type { SecurityProtocol } from './kafka-server/server-properties.ts'
