@@ -1,0 +1,53 @@
+/**
+ * A running job in the hands of whoever started it. Disposing of it cancels the job, so a client bound to a scope never
+ * leaves one behind. A failure that nobody asks for (`result` never called) ends no process; the log has told it.
+ */
+import type { JobExecution, JobExecutionResult, JobFigures, JobStatus } from '../runtime/index.ts'
+
+export class JobClient implements AsyncDisposable {
+  readonly jobName: string
+  readonly #execution: JobExecution
+  readonly #result: Promise<JobExecutionResult>
+
+  constructor(execution: JobExecution, signal: AbortSignal | undefined) {
+    this.jobName = execution.jobName
+    this.#execution = execution
+    this.#result = execution.result().catch((error: unknown) => {
+      // The caller's own reason as it was given, an Error or not.
+      throw signal?.aborted === true ? signal.reason : error
+    })
+    this.#result.catch(() => undefined)
+  }
+
+  status(): JobStatus {
+    return this.#execution.status()
+  }
+
+  figures(): JobFigures {
+    return this.#execution.figures()
+  }
+
+  /** Every metric's value now, by `uid.subtask.name`. */
+  metrics(): Map<string, number> {
+    return this.#execution.metrics()
+  }
+
+  /** Resolves when the bounded job has finished or was stopped; rejects when it failed for good or was cancelled. */
+  result(): Promise<JobExecutionResult> {
+    return this.#result
+  }
+
+  /** Ends the job at once; resolves when everything of it is closed. What was not committed is done again by a restart. */
+  cancel(): Promise<void> {
+    return this.#execution.cancel()
+  }
+
+  /** A last checkpoint and its commit, then the end; a later start resumes from there. */
+  stop(): Promise<void> {
+    return this.#execution.stop()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.cancel()
+  }
+}

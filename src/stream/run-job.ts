@@ -1,0 +1,67 @@
+/**
+ * Runs a defined job from another program, on the caller's thread. Its checkpoints are durable by default (`.millrace/` in the
+ * current directory): a definition has a name, and running it again resumes it.
+ */
+import { MillraceError, type Storage } from '../base/index.ts'
+import { Configuration, OPTIONS, type RuntimePorts } from '../core/index.ts'
+import type { JobExecutionResult } from '../runtime/index.ts'
+import type { JobClient } from './job-client.ts'
+import { isJobDefinition, type JobDefinition } from './job-definition.ts'
+import { type JobArguments, JobParameters } from './job-parameters.ts'
+import { DEFAULT_CHECKPOINT_DIRECTORY, jobStorage } from './job-storage.ts'
+import {
+  type ConfigurationInput,
+  type ExecuteOptions,
+  StreamExecutionEnvironment,
+} from './stream-execution-environment.ts'
+
+export interface RunJobOptions extends Omit<ExecuteOptions, 'storage'> {
+  /** The same as the configuration's `parallelism.default`, and wins over it. */
+  readonly parallelism?: number
+  readonly args?: JobArguments
+  readonly configuration?: ConfigurationInput
+  /** The job's own directory, or `memory` for none; by default below `execution.checkpointing.dir`. */
+  readonly storage?: Storage | 'memory'
+  readonly ports?: Partial<RuntimePorts>
+}
+
+/** Runs the job to its end; rejects with a MillraceError when it fails for good, or with the signal's reason. */
+export async function runJob(job: JobDefinition, options: RunJobOptions = {}): Promise<JobExecutionResult> {
+  const client = await startJob(job, options)
+  return client.result()
+}
+
+/** Starts the job and answers a client for it. */
+export async function startJob(job: JobDefinition, options: RunJobOptions = {}): Promise<JobClient> {
+  const env = await buildJob(job, options)
+  const graph = env.buildGraph()
+  const storage = storageOf(job, env, options)
+  return env.start(graph, { ...options, storage })
+}
+
+/** Calls the job's `build` on a new environment that has its configuration; nothing runs. */
+export async function buildJob(job: JobDefinition, options: RunJobOptions = {}): Promise<StreamExecutionEnvironment> {
+  if (!isJobDefinition(job)) {
+    throw new MillraceError(
+      'JOB_FILE_INVALID',
+      "this is no job definition; write: export default defineJob('name', (env, params) => { ... })",
+    )
+  }
+  const { configuration, parallelism, ports } = options
+  const settings = new Configuration().with(
+    configuration instanceof Configuration ? configuration : new Configuration(configuration),
+  )
+  if (parallelism !== undefined) settings.set(OPTIONS.parallelism.key, parallelism)
+  const env = new StreamExecutionEnvironment({
+    configuration: settings,
+    definedJob: job.name,
+    ...(ports === undefined ? {} : { ports }),
+  })
+  await job.build(env, JobParameters.of(options.args))
+  return env
+}
+
+function storageOf(job: JobDefinition, env: StreamExecutionEnvironment, options: RunJobOptions): Storage | undefined {
+  if (options.storage === 'memory') return undefined
+  return options.storage ?? jobStorage(job.name, env.configuration, DEFAULT_CHECKPOINT_DIRECTORY)
+}
