@@ -6,7 +6,6 @@
 
 import { randomUUID } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { runCommand } from './command.ts'
 import { withFileLock } from './file-lock.ts'
@@ -34,8 +33,9 @@ export async function classArchiveFlags(installation: KafkaInstallation): Promis
 }
 
 async function train(installation: KafkaInstallation): Promise<void> {
-  const work = mkdtempSync(join(tmpdir(), 'millrace-kafka-training-'))
-  const made = `${installation.archive}.${randomUUID()}`
+  // In the cache folder, where what a killed process left of it is removed as stale.
+  const work = mkdtempSync(join(installation.directory, 'train-'))
+  const made = join(work, 'classes.jsa')
   const block = await PortBlock.take(2)
   try {
     const [port = 0, controllerPort = 0] = block.ports
@@ -57,7 +57,6 @@ async function train(installation: KafkaInstallation): Promise<void> {
   } finally {
     block.release()
     rmSync(work, { recursive: true, force: true })
-    rmSync(made, { force: true })
   }
 }
 
