@@ -79,7 +79,7 @@ export class BatchWriter {
     headers: readonly RecordHeaderInput[] = NO_HEADERS,
   ): boolean {
     // For a string its length stands in for its bytes: right for ASCII, and found out while writing otherwise. Then the next
-    // strings are measured first, until one is ASCII again: 5.0 M/s for ASCII, 2.2 for other text.
+    // strings are measured first, until one is ASCII again: 5.2 M/s for ASCII, 2.8 for other text.
     if (this.#expectAscii) {
       const keyBytes = key === null ? -1 : key.length
       const valueBytes = value === null ? -1 : value.length
