@@ -225,9 +225,8 @@ function goldenBytes(lib: string, messages: readonly Message[]): string {
   const lines = messages.map((message) => {
     const samples = new Map<string, Sample>()
     for (let version = message.versions.from; version <= message.versions.to; version++) {
-      const full = new SampleMaker(message, version, 'full').struct(message.root)
-      const sparse = new SampleMaker(message, version, 'sparse').struct(message.root)
-      for (const [kind, value] of Object.entries({ default: {}, full, sparse })) {
+      for (const kind of ['unset', 'defaults', 'full', 'sparse'] as const) {
+        const value = kind === 'unset' ? {} : new SampleMaker(message, version, kind).struct(message.root)
         const key = kind + JSON.stringify(value)
         const sample = samples.get(key) ?? { value, bytes: {} }
         samples.set(key, sample)

@@ -6,8 +6,11 @@ import { coverage, type Field, type FieldType, type Message, type PrimitiveType,
 
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [name: string]: Json }
 
-/** `full` fills every field; `sparse` prefers nulls, empty arrays and the ends of the number ranges. */
-export type SampleKind = 'full' | 'sparse'
+/**
+ * `full` fills every field; `sparse` prefers nulls, empty arrays and the ends of the number ranges; `defaults` has one
+ * element in every array of structures, and nothing in it but defaults.
+ */
+export type SampleKind = 'full' | 'sparse' | 'defaults'
 
 const ENDS: Partial<Record<PrimitiveType, readonly number[]>> = {
   int8: [-128, 127],
@@ -17,6 +20,7 @@ const ENDS: Partial<Record<PrimitiveType, readonly number[]>> = {
   uint32: [0, 4294967295],
   int64: [Number.MIN_SAFE_INTEGER, Number.MAX_SAFE_INTEGER],
 }
+const ZERO_UUID = Buffer.alloc(16).toString('base64url')
 const ALPHABET = ['a', 'b', 'K', '-', '_', '7', 'ü', '€', '😀']
 
 export class SampleMaker {
@@ -37,8 +41,9 @@ export class SampleMaker {
     for (const field of struct.fields) {
       const here = { from: this.#version, to: this.#version }
       // Drawn in any case, so that the values of the other fields do not depend on it.
-      const drawn = this.#field(field, coverage(field.nullable, here) === 'all')
-      if (coverage(field.versions, here) === 'all') value[field.name] = drawn
+      const nullable = coverage(field.nullable, here) === 'all'
+      const drawn = this.#kind === 'defaults' ? this.#default(field, nullable) : this.#field(field, nullable)
+      if (coverage(field.versions, here) === 'all' && drawn !== undefined) value[field.name] = drawn
     }
     return value
   }
@@ -46,6 +51,16 @@ export class SampleMaker {
   #field(field: Field, nullable: boolean): Json {
     if (this.#draw(3) === 0 && this.#kind === 'sparse' && nullable) return null
     return this.#value(field.type)
+  }
+
+  /** Undefined for what JSON has no number for: such fields are tagged, and may be absent. */
+  #default(field: Field, nullable: boolean): Json | undefined {
+    const { type } = field
+    if (type.kind === 'struct') return this.struct(type.struct)
+    if (type.kind === 'array') return type.element.kind === 'struct' ? [this.struct(type.element.struct)] : []
+    if (field.default === null) return nullable ? null : ''
+    if (type.name === 'uuid') return ZERO_UUID
+    return field.default === Number.POSITIVE_INFINITY ? undefined : field.default
   }
 
   #value(type: FieldType): Json {

@@ -1,6 +1,6 @@
 /*
  * The bytes Kafka itself makes of a message. Reads one JSON object a line: class, version, kind and value in the form
- * of Kafka's JSON converters ("default" as kind stands for a message nobody set a field of); writes one line of base64
+ * of Kafka's JSON converters ("unset" as kind stands for a message nobody set a field of); writes one line of base64
  * for each. Before that it reads the bytes back and compares, so that a sample Kafka would not accept stops everything.
  */
 import com.fasterxml.jackson.databind.JsonNode;
@@ -37,7 +37,7 @@ public class ProtocolGolden {
         Class<?> type = Class.forName(PACKAGE + request.get("class").asText());
         short version = (short) request.get("version").asInt();
         Message message;
-        if (request.get("kind").asText().equals("default")) {
+        if (request.get("kind").asText().equals("unset")) {
             message = (Message) type.getConstructor().newInstance();
         } else {
             message = (Message) Class.forName(type.getName() + "JsonConverter")

@@ -4,6 +4,7 @@
  * the tests compare them.
  */
 import { readFileSync } from 'node:fs'
+import { isDeepStrictEqual } from 'node:util'
 import fc from 'fast-check'
 import {
   ALL_APIS,
@@ -107,6 +108,20 @@ export function revived(fields: readonly FieldDefinition[], value: Fields): Fiel
     const bytes = field.type === 'bytes' || field.type === 'records'
     return bytes && typeof item === 'string' ? Buffer.from(item, 'base64') : item
   })
+}
+
+/** The same message with every field left out that has its default, at any depth. */
+export function withoutDefaults(fields: readonly FieldDefinition[], value: Fields): Fields {
+  const result: Fields = {}
+  for (const field of fields) {
+    const item = value[field.name]
+    const inner = field.fields
+    if (item === undefined || isDeepStrictEqual(item, defaultOf(field))) continue
+    if (inner === undefined || item === null) result[field.name] = item
+    else if (Array.isArray(item)) result[field.name] = item.map((one) => withoutDefaults(inner, one as Fields))
+    else result[field.name] = withoutDefaults(inner, item as Fields)
+  }
+  return result
 }
 
 function mapFields(
