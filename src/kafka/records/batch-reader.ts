@@ -245,9 +245,8 @@ export class BatchReader implements RecordBatchView, RecordView {
     const start = index.headersStart[this.#at] as number
     const end = index.recordEnd[this.#at] as number
     const headers = decodeHeaders(this.#cursor, this.bytes, start, end, count)
-    if (headers === null)
-      throw this.#corruptHere(`the headers of the record at offset ${this.offset} do not fill its length`)
-    return headers
+    if (headers !== null) return headers
+    throw corruptBatch(this.#batchPlace(), `the headers of the record at offset ${this.offset} do not fill its length`)
   }
 
   #check(start: number, end: number): void {

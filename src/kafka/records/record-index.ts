@@ -79,7 +79,8 @@ export class RecordIndex {
       if (valueLength > 0) cursor.position = valueStart + valueLength
       const headerCount = cursor.varint()
       const headersStart = cursor.position
-      if (headerCount > 0 && headersStart + 2 * headerCount <= recordEnd) cursor.position = recordEnd
+      // Headers are looked at when somebody asks for them; that they have room is checked here.
+      if (headerCount > 0) cursor.position = headersStart + 2 * headerCount <= recordEnd ? recordEnd : -1
       if (cursor.position !== recordEnd || keyLength < -1 || valueLength < -1 || headerCount < 0) {
         problem = 'its fields do not fill its length'
         break
