@@ -3,6 +3,8 @@
  * buffer is bounded by back-pressure: writers are blocked while it holds `capacity` elements or more.
  */
 export class CollectBuffer<T> {
+  /** Whether any element was ever added. */
+  used = false
   readonly #capacity: number
   #elements: T[] = []
   #read = 0
@@ -19,6 +21,7 @@ export class CollectBuffer<T> {
   }
 
   add(element: T): void {
+    this.used = true
     this.#elements.push(element)
     this.#wake('readers')
   }

@@ -1,6 +1,6 @@
 /**
- * The sink of executeAndCollect. Without periodic checkpoints elements are handed over at once: such a job is not restarted,
- * so none comes twice. With them, elements written before a barrier wait for their checkpoint, in memory, as a transaction
+ * The sink of executeAndCollect. Without periodic checkpoints elements are handed over at once, and a restart after that is
+ * refused, because they would come twice. With them, elements written before a barrier wait for their checkpoint, in memory, as a transaction
  * waits on a broker: the same contract, the same recovery, and so each element exactly once across restarts of the job in
  * this process. What was handed over is gone with the process; a restored committable of another process counts as ended.
  */
@@ -31,6 +31,7 @@ export interface CollectCommittable {
 export class CollectSink<T> implements Sink<T, CollectCommittable> {
   readonly transactional?: TransactionalSide<CollectCommittable>
   readonly #buffer: CollectBuffer<T>
+  #attempt: number | undefined
   readonly #flushed = new Map<string, { readonly attempt: number; readonly elements: readonly T[] }>()
 
   /** `whenComplete`: elements wait for their checkpoint. */
@@ -40,7 +41,9 @@ export class CollectSink<T> implements Sink<T, CollectCommittable> {
   }
 
   createWriter(context: SinkWriterContext): SinkWriter<T, CollectCommittable> {
-    if (this.transactional === undefined) return new CollectAtOnce(this.#buffer)
+    if (this.transactional === undefined) {
+      return new CollectAtOnce(this.#buffer, () => this.#refuseRepeats(context))
+    }
     return new CollectWhenComplete<T>({
       context,
       buffer: this.#buffer,
@@ -51,6 +54,16 @@ export class CollectSink<T> implements Sink<T, CollectCommittable> {
 
   describe(): Readonly<Record<string, unknown>> {
     return { kind: 'collect' }
+  }
+
+  #refuseRepeats(context: SinkWriterContext): void {
+    this.#attempt ??= context.attempt
+    if (context.attempt === this.#attempt || !this.#buffer.used) return
+    throw new MillraceError(
+      'NOT_SUPPORTED',
+      `executeAndCollect (uid ${context.uid}) cannot go on after a restart: its results were handed over already and would ` +
+        'come twice; call env.enableCheckpointing, with which they come exactly once',
+    )
   }
 
   /** Idempotent: a batch that was handed over is no longer there. */
@@ -109,9 +122,15 @@ export class CollectSink<T> implements Sink<T, CollectCommittable> {
 
 class CollectAtOnce<T> implements SinkWriter<T, never> {
   readonly #buffer: CollectBuffer<T>
+  readonly #check: () => void
 
-  constructor(buffer: CollectBuffer<T>) {
+  constructor(buffer: CollectBuffer<T>, check: () => void) {
     this.#buffer = buffer
+    this.#check = check
+  }
+
+  async open(): Promise<void> {
+    this.#check()
   }
 
   get blocked(): boolean {

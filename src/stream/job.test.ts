@@ -79,6 +79,24 @@ test('a job that fails rejects with the failure, and a loop over its results thr
   )
 })
 
+test('without checkpoints, results that were handed over are never repeated by a restart', bounded, async () => {
+  const env = environment({ 'restart-strategy.type': 'fixed-delay', 'restart-strategy.fixed-delay.delay': '5 ms' })
+  const seen: number[] = []
+  const stream = env
+    .fromGenerator((index) => index, { count: 100, elementsPerSecond: 500 })
+    .map((value) => {
+      if (value === 20) throw new Error('at twenty')
+      return value
+    })
+  await assert.rejects(
+    async () => {
+      for await (const value of stream.executeAndCollect()) seen.push(value)
+    },
+    (error) => MillraceError.is(error) && error.code === 'NOT_SUPPORTED' && /enableCheckpointing/.test(error.message),
+  )
+  assert.deepEqual(seen, upTo(20))
+})
+
 test('with checkpoints, results come exactly once although the job fails and restarts between', bounded, async () => {
   const env = environment({
     'execution.checkpointing.interval': '20 ms',

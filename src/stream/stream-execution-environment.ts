@@ -63,7 +63,7 @@ export class StreamExecutionEnvironment {
     this.#definedJob = options.definedJob
     this.#host = {
       transformations: this.#transformations,
-      startCollecting: (jobName) => this.executeAsync(jobName),
+      startCollecting: (jobName) => this.#startCollecting(jobName),
     }
   }
 
@@ -179,6 +179,17 @@ export class StreamExecutionEnvironment {
     const graph = this.buildGraph(jobName)
     this.#transformations.clear()
     return this.start(graph, { ...options, storage: options.storage ?? jobStorage(jobName, this.#configuration) })
+  }
+
+  /** Results that are handed over as they come cannot be taken back: without checkpoints there is no restart by default. */
+  #startCollecting(jobName: string | undefined): Promise<JobClient> {
+    const settings = this.#configuration
+    const asked =
+      settings.has('checkpointIntervalMs') || settings.has('restartStrategy') || settings.has('restartAttempts')
+    if (!asked) {
+      this.configure({ [OPTIONS.restartStrategy.key]: 'none' })
+    }
+    return this.executeAsync(jobName)
   }
 
   /** The graph of what was asked for so far. Throws GRAPH_INVALID for one that could not run. */
