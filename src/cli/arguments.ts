@@ -1,0 +1,91 @@
+/**
+ * Reads the command line into a command, or refuses it with a USAGE error that names the argument.
+ */
+import { parseArgs } from 'node:util'
+import { type LogLevel, MillraceError } from '../base/index.ts'
+import { Configuration } from '../core/index.ts'
+
+export interface RunCommand {
+  readonly kind: 'run'
+  readonly jobFile: string
+  readonly fresh: boolean
+  readonly allowNonRestoredState: boolean
+  readonly configuration: Configuration
+  readonly logLevel: LogLevel
+  readonly quiet: boolean
+  readonly jobArguments: readonly string[]
+}
+
+export type Command = { readonly kind: 'help' } | { readonly kind: 'version' } | RunCommand
+
+const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
+
+const OPTIONS = {
+  parallelism: { type: 'string', short: 'p' },
+  threads: { type: 'string' },
+  fresh: { type: 'boolean' },
+  'allow-non-restored-state': { type: 'boolean' },
+  define: { type: 'string', short: 'D', multiple: true },
+  'log-level': { type: 'string' },
+  quiet: { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const
+
+export function parseCommandLine(args: readonly string[]): Command {
+  const end = args.indexOf('--')
+  const own = end < 0 ? args : args.slice(0, end)
+  const jobArguments = end < 0 ? [] : args.slice(end + 1)
+  const { values, positionals } = parse(own)
+  if (values.help === true || positionals[0] === 'help' || own.length === 0) return { kind: 'help' }
+  if (values.version === true) return { kind: 'version' }
+  const [name, jobFile, ...more] = positionals
+  if (name !== 'run') throw usage(`unknown command "${name ?? ''}"`)
+  if (jobFile === undefined) throw usage('run needs the path of a job file')
+  if (more.length > 0) throw usage(`unexpected argument "${more[0]}"; parameters of the job go after --`)
+  if (values.threads !== undefined && values.threads !== '0' && values.threads !== '1') {
+    throw usage(`--threads ${values.threads}: this version runs all subtasks on one thread`)
+  }
+  return {
+    kind: 'run',
+    jobFile,
+    fresh: values.fresh ?? false,
+    allowNonRestoredState: values['allow-non-restored-state'] ?? false,
+    configuration: configurationOf(values.define ?? [], values.parallelism),
+    logLevel: logLevelOf(values['log-level']),
+    quiet: values.quiet ?? false,
+    jobArguments,
+  }
+}
+
+function parse(
+  args: readonly string[],
+): ReturnType<typeof parseArgs<{ options: typeof OPTIONS; allowPositionals: true }>> {
+  try {
+    return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
+  } catch (error) {
+    throw usage(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function configurationOf(defines: readonly string[], parallelism: string | undefined): Configuration {
+  const configuration = new Configuration()
+  for (const define of defines) {
+    const at = define.indexOf('=')
+    if (at <= 0) throw usage(`-D ${define}: write -D key=value`)
+    configuration.set(define.slice(0, at), define.slice(at + 1))
+  }
+  if (parallelism !== undefined) configuration.set('parallelism.default', parallelism)
+  return configuration
+}
+
+function logLevelOf(text: string | undefined): LogLevel {
+  if (text === undefined) return 'warn'
+  const level = LOG_LEVELS.find((candidate) => candidate === text)
+  if (level === undefined) throw usage(`--log-level ${text}: none of ${LOG_LEVELS.join(', ')}`)
+  return level
+}
+
+function usage(message: string): MillraceError {
+  return new MillraceError('USAGE', message, { next: 'See millrace help.' })
+}

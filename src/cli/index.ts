@@ -1,0 +1,1 @@
+export { parseCommandLine } from './arguments.ts'

@@ -1,0 +1,40 @@
+#!/usr/bin/env node
+/**
+ * The `millrace` command. Exit codes: 0 finished or stopped, 1 the job failed, 2 wrong usage or configuration. What goes
+ * wrong is told on standard error as one message for a person, never as a bare stack trace.
+ */
+import { readFileSync } from 'node:fs'
+import { MillraceError } from '../base/index.ts'
+import { parseCommandLine } from './arguments.ts'
+import { exitCodeOf, textOfError } from './error-text.ts'
+import { runCommand } from './run-command.ts'
+import { USAGE } from './usage.ts'
+
+async function main(args: readonly string[]): Promise<number> {
+  const command = parseCommandLine(args)
+  switch (command.kind) {
+    case 'help':
+      process.stdout.write(USAGE)
+      return 0
+    case 'version':
+      process.stdout.write(`${version()}\n`)
+      return 0
+    case 'run':
+      return await runCommand(command)
+  }
+}
+
+function version(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) return String(manifest.version)
+  throw new MillraceError('USAGE', 'the package has no version')
+}
+
+function fail(error: unknown): never {
+  process.stderr.write(textOfError(error))
+  process.exit(exitCodeOf(error))
+}
+
+process.on('uncaughtException', fail)
+process.on('unhandledRejection', fail)
+main(process.argv.slice(2)).then((code) => process.exit(code), fail)

@@ -1,0 +1,19 @@
+/** What `millrace help` prints. */
+export const USAGE = `millrace: exactly-once stream processing on Kafka
+
+  millrace run JOB.ts [options] [-- --name value ...]   run a job; the same command resumes it after any crash
+  millrace help | --version
+
+Options of run:
+  -p, --parallelism N            subtasks of each operator (default 1)
+      --threads N                0 or 1: all subtasks on one thread (the only choice of this version)
+      --fresh                    begin anew at the sources' starting offsets; settles what was completed before
+      --allow-non-restored-state give up stored state of operators that are no longer in the job
+  -D key=value                   a configuration key, e.g. -D execution.checkpointing.dir=/var/lib/millrace
+      --log-level LEVEL          debug, info, warn (default) or error, on standard error
+      --quiet                    no progress line
+
+Everything after -- goes to the job as parameters.
+Signals: SIGINT or SIGTERM takes a last checkpoint, commits it and stops; a second one exits at once.
+Exit codes: 0 finished or stopped, 1 the job failed, 2 wrong usage or configuration.
+`
