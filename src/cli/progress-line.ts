@@ -2,20 +2,20 @@
  * One line on a terminal that is written over each second: records a second, lag, last checkpoint. Not on a file or a pipe.
  */
 import type { Clock, Timer } from '../base/index.ts'
-import type { JobExecution } from '../runtime/index.ts'
+import type { JobClient } from '../stream/index.ts'
 
 const PERIOD_MS = 1_000
 
 export class ProgressLine {
-  readonly #execution: JobExecution
+  readonly #client: JobClient
   readonly #clock: Clock
   readonly #stream: NodeJS.WriteStream
   #timer: Timer | undefined
   #lastRecords = 0
   #lastMs: number
 
-  constructor(execution: JobExecution, clock: Clock, stream: NodeJS.WriteStream) {
-    this.#execution = execution
+  constructor(client: JobClient, clock: Clock, stream: NodeJS.WriteStream) {
+    this.#client = client
     this.#clock = clock
     this.#stream = stream
     this.#lastMs = clock.monotonic()
@@ -28,7 +28,7 @@ export class ProgressLine {
   }
 
   text(): string {
-    const { recordsIn, pendingRecords, checkpoints, restarts } = this.#execution.figures()
+    const { recordsIn, pendingRecords, checkpoints, restarts } = this.#client.figures()
     const nowMs = this.#clock.monotonic()
     const seconds = Math.max(0.001, (nowMs - this.#lastMs) / 1_000)
     const rate = Math.max(0, Math.round((recordsIn - this.#lastRecords) / seconds))
@@ -37,7 +37,7 @@ export class ProgressLine {
     const { last } = checkpoints
     const age = last === undefined ? '' : ` ${((this.#clock.now() - last.at) / 1_000).toFixed(0)} s ago`
     const parts = [
-      `${this.#execution.jobName} ${this.#execution.status()}`,
+      `${this.#client.jobName} ${this.#client.status()}`,
       `${rate.toLocaleString('en-US')} records/s`,
       `lag ${pendingRecords === undefined ? '?' : pendingRecords.toLocaleString('en-US')}`,
       last === undefined

@@ -1,16 +1,13 @@
 /**
  * `millrace run`: loads the job, runs it in its job directory, and turns signals into a clean stop.
  */
-import { join } from 'node:path'
-import { DirectoryStorage, MillraceError, SystemClock, SystemRandom, TcpNetwork, TextLogger } from '../base/index.ts'
+import { SystemClock, SystemRandom, TcpNetwork, TextLogger } from '../base/index.ts'
 import type { RuntimePorts } from '../core/index.ts'
-import { type JobExecution, type JobExecutionResult, runJobGraph } from '../runtime/index.ts'
-import { buildJob, JobParameters } from '../stream/index.ts'
+import type { JobExecutionResult } from '../runtime/index.ts'
+import { type JobClient, startJob } from '../stream/index.ts'
 import type { RunCommand } from './arguments.ts'
 import { loadJob } from './load-job.ts'
 import { ProgressLine } from './progress-line.ts'
-
-const DEFAULT_DIRECTORY = '.millrace'
 
 export async function runCommand(command: RunCommand): Promise<number> {
   const job = await loadJob(command.jobFile)
@@ -20,28 +17,21 @@ export async function runCommand(command: RunCommand): Promise<number> {
     network: new TcpNetwork(),
     logger: new TextLogger({ write: (line) => process.stderr.write(line), level: command.logLevel }),
   }
-  const built = await buildJob(job, {
-    params: JobParameters.of(command.jobArguments),
-    configuration: command.configuration,
-  })
-  const directory = built.configuration.get('checkpointDirectory') ?? DEFAULT_DIRECTORY
-  const execution = runJobGraph(built.graph, {
-    configuration: built.configuration,
+  const client = await startJob(job, {
     ports,
-    storage: new DirectoryStorage(join(directory, job.name)),
+    args: command.jobArguments,
+    configuration: command.configuration,
     start: { mode: command.fresh ? 'fresh' : 'resume', allowNonRestoredState: command.allowNonRestoredState },
   })
-  const progress = command.quiet ? undefined : new ProgressLine(execution, ports.clock, process.stderr)
-  stopOnSignals(execution)
+  const progress = command.quiet ? undefined : new ProgressLine(client, ports.clock, process.stderr)
+  stopOnSignals(client)
   try {
-    const result = await execution.result()
+    const result = await client.result()
     progress?.close()
     process.stderr.write(`${summary(result)}\n`)
     return 0
   } catch (error) {
     progress?.close()
-    // Its tasks must not go on for one more turn: another process owns the job, or these cannot be ended.
-    if (MillraceError.is(error) && error.code === 'CANCELLED') return 0
     throw error
   }
 }
@@ -59,7 +49,7 @@ function summary(result: JobExecutionResult): string {
   }
 }
 
-function stopOnSignals(execution: JobExecution): void {
+function stopOnSignals(client: JobClient): void {
   let asked = false
   const onSignal = (signal: NodeJS.Signals): void => {
     if (asked) {
@@ -71,7 +61,7 @@ function stopOnSignals(execution: JobExecution): void {
     asked = true
     process.stderr.write(`\nmillrace: ${signal}: taking a last checkpoint, then stopping\n`)
     // What goes wrong on the way reaches the caller through `result`.
-    execution.stop().catch(() => undefined)
+    client.stop().catch(() => undefined)
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)

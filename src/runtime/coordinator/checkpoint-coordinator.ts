@@ -191,7 +191,7 @@ export class CheckpointCoordinator {
 
   /** From here on the checkpoint counts. A failed append fails the execution: only the log knows whether it counts. */
   async #complete(content: CheckpointContent, stored: { folder: string; digest: string }): Promise<void> {
-    const { log, store, retained } = this.#options
+    const { log } = this.#options
     const rides = this.#committed
     const fencedBelow = this.#options.fencedBelow()
     await log.append({
@@ -209,13 +209,7 @@ export class CheckpointCoordinator {
     this.#kept.push(content.checkpoint)
     if (rides === undefined) return
     this.#announceCommitted(rides)
-    // Only what is older than a committed one may go, and as many committed ones stay as are wanted.
-    const committed = this.#kept.filter((kept) => kept <= rides)
-    const lowest = committed.at(-retained)
-    if (lowest !== undefined) {
-      await store.removeBelow(lowest)
-      this.#kept.splice(0, this.#kept.indexOf(lowest))
-    }
+    await this.#retain(rides)
     await log.prune()
   }
 
@@ -238,6 +232,16 @@ export class CheckpointCoordinator {
     await log.append({ kind: 'committed', checkpoint })
     joint('final-committed', { checkpoint })
     this.#announceCommitted(checkpoint)
+    await this.#retain(checkpoint)
+  }
+
+  /** Removes old folders: only what is older than a committed one may go, and as many committed ones stay as are wanted. */
+  async #retain(committedUpTo: number): Promise<void> {
+    const committed = this.#kept.filter((kept) => kept <= committedUpTo)
+    const lowest = committed.at(-this.#options.retained)
+    if (lowest === undefined) return
+    await this.#options.store.removeBelow(lowest)
+    this.#kept.splice(0, this.#kept.indexOf(lowest))
   }
 
   #announceCommitted(checkpoint: number): void {
