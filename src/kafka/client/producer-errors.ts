@@ -1,0 +1,148 @@
+/**
+ * What an error code in a produce (or AddPartitionsToTxn) response means for a batch: it is there, it is sent again, or the
+ * producer has failed for good. The table follows Kafka's Sender and TransactionManager, with one difference: where Java gives
+ * a plain producer a new epoch after a gap in its sequence and goes on, this producer fails, because a gap means that a broker
+ * lost records that it had acknowledged.
+ */
+import { type ErrorCode, MillraceError } from '../../base/index.ts'
+import { KafkaErrorCode, kafkaError } from '../protocol/errors.ts'
+import type { ProducerScope } from './producer-scope.ts'
+
+export type ProduceVerdict =
+  | { readonly kind: 'acknowledged' }
+  | { readonly kind: 'again'; readonly metadata: boolean; readonly delayMs: number | undefined }
+  | { readonly kind: 'failed'; readonly error: MillraceError }
+
+export interface ProducePlace {
+  readonly topic: string
+  readonly partition: number
+  readonly scope: ProducerScope
+  readonly records: number
+  readonly bytes: number
+  readonly baseSequence: number
+  /** Whether it is the first batch of its partition that is not acknowledged. */
+  readonly first: boolean
+  readonly logStartOffset: number
+  /** What the broker says about it. */
+  readonly message: string | null
+}
+
+/** A transaction before this one is still being ended: soon over (KIP-447 and Java's client use 20 ms too). */
+export const CONCURRENT_TRANSACTIONS_MS = 20
+
+const ACKNOWLEDGED: ProduceVerdict = { kind: 'acknowledged' }
+const AGAIN: ProduceVerdict = { kind: 'again', metadata: false, delayMs: undefined }
+const AGAIN_ELSEWHERE: ProduceVerdict = { kind: 'again', metadata: true, delayMs: undefined }
+
+export function produceVerdict(errorCode: number, place: ProducePlace): ProduceVerdict {
+  switch (errorCode) {
+    case KafkaErrorCode.NONE:
+    case KafkaErrorCode.DUPLICATE_SEQUENCE_NUMBER:
+      return ACKNOWLEDGED
+    case KafkaErrorCode.CONCURRENT_TRANSACTIONS:
+      return { kind: 'again', metadata: false, delayMs: CONCURRENT_TRANSACTIONS_MS }
+    case KafkaErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER:
+      // The batch before it failed and is sent again first. The first one itself finds a gap: acknowledged records are gone.
+      return place.first ? { kind: 'failed', error: gap(errorCode, place) } : AGAIN
+    case KafkaErrorCode.UNKNOWN_PRODUCER_ID:
+      return place.logStartOffset === -1 || !place.first ? AGAIN : { kind: 'failed', error: gap(errorCode, place) }
+    default: {
+      const { retriable, staleMetadata } = kafkaError(errorCode)
+      if (!retriable || errorCode === KafkaErrorCode.UNKNOWN_SERVER_ERROR) {
+        return { kind: 'failed', error: refused(errorCode, place) }
+      }
+      return staleMetadata ? AGAIN_ELSEWHERE : AGAIN
+    }
+  }
+}
+
+/** Who writes, for messages. */
+export function describeScope(scope: ProducerScope): string {
+  const { transactionalId, identity } = scope
+  const who = identity === undefined ? '' : `producer id ${identity.producerId}, epoch ${identity.epoch}`
+  if (transactionalId === undefined) return who === '' ? 'no transaction' : `no transaction (${who})`
+  return `transactional id ${transactionalId}${who === '' ? '' : ` (${who})`}`
+}
+
+function where(place: ProducePlace): string {
+  const sequence = place.baseSequence < 0 ? '' : ` from sequence ${place.baseSequence}`
+  return `a batch of ${place.records} records${sequence} to ${place.topic}-${place.partition}, ${describeScope(place.scope)},`
+}
+
+const STOPS =
+  'The producer takes no more records; the writer fails and the job goes back to its last completed checkpoint.'
+const NOTHING_COMMITTED =
+  'Records of this transaction are not visible to read_committed readers and come again after recovery.'
+
+function gap(errorCode: number, place: ProducePlace): MillraceError {
+  const consequence =
+    place.scope.transactionalId === undefined
+      ? 'Records acknowledged since the last checkpoint may be missing from the topic; they come again after recovery.'
+      : NOTHING_COMMITTED
+  return new MillraceError(
+    'KAFKA_PRODUCE_FAILED',
+    `The leader answered ${kafkaError(errorCode).name} for ${where(place)} though all before it was acknowledged: the partition lost its last records, by an unclean election or a damaged log. ${consequence}`,
+    { next: STOPS },
+  )
+}
+
+/** The error for an answer that another attempt cannot change. */
+export function refused(errorCode: number, place: ProducePlace): MillraceError {
+  const { code, what } = meaning(errorCode, place.scope)
+  const said = place.message === null || place.message === '' ? '' : ` (${place.message})`
+  const lost = place.scope.transactionalId === undefined ? 'Nothing after it is written.' : NOTHING_COMMITTED
+  const size =
+    code === 'KAFKA_RECORD_TOO_LARGE'
+      ? ` It has ${place.bytes} bytes: lower batch.size, or raise max.message.bytes of the topic.`
+      : ''
+  return new MillraceError(
+    code,
+    `Writing ${where(place)} was answered ${kafkaError(errorCode).name}${said}: ${what}.${size} ${lost}`,
+    { next: STOPS },
+  )
+}
+
+function meaning(errorCode: number, scope: ProducerScope): { readonly code: ErrorCode; readonly what: string } {
+  switch (errorCode) {
+    case KafkaErrorCode.INVALID_PRODUCER_EPOCH:
+    case KafkaErrorCode.PRODUCER_FENCED:
+      return scope.transactionalId === undefined
+        ? { code: 'KAFKA_FENCED', what: 'the broker knows a later epoch of this producer id' }
+        : {
+            code: 'KAFKA_FENCED',
+            what: 'its transaction was ended by somebody else, by a newer attempt of this job or by the broker after transaction.timeout.ms',
+          }
+    case KafkaErrorCode.INVALID_TXN_STATE:
+    case KafkaErrorCode.TRANSACTION_ABORTABLE:
+    case KafkaErrorCode.INVALID_PRODUCER_ID_MAPPING:
+      return { code: 'KAFKA_TRANSACTION_ABORTED', what: 'the transaction is not open any more, or cannot be completed' }
+    case KafkaErrorCode.MESSAGE_TOO_LARGE:
+    case KafkaErrorCode.RECORD_LIST_TOO_LARGE:
+      return { code: 'KAFKA_RECORD_TOO_LARGE', what: 'the batch is larger than the topic takes' }
+    case KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED:
+    case KafkaErrorCode.CLUSTER_AUTHORIZATION_FAILED:
+    case KafkaErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+      return { code: 'KAFKA_AUTHORIZATION_FAILED', what: 'the right to write is missing' }
+    default:
+      return { code: 'KAFKA_PRODUCE_FAILED', what: 'the broker refuses it for good' }
+  }
+}
+
+/** Nothing came of it within delivery.timeout.ms. */
+export function deliveryTimedOut(
+  place: ProducePlace,
+  timeoutMs: number,
+  attempts: number,
+  cause: unknown,
+): MillraceError {
+  const tried = attempts === 0 ? 'it was never sent' : `it was sent ${attempts} times without an answer that settles it`
+  const doubt =
+    place.scope.transactionalId === undefined
+      ? 'Whether its records are in the topic is not known; they come again after recovery.'
+      : NOTHING_COMMITTED
+  return new MillraceError(
+    'KAFKA_TIMEOUT',
+    `Within delivery.timeout.ms (${timeoutMs}) ${where(place)} was not acknowledged: ${tried}. ${doubt} Look at the leader of the partition and at min.insync.replicas.`,
+    { next: STOPS, retriable: true, cause },
+  )
+}

@@ -1,0 +1,88 @@
+/**
+ * The way of one partition: the batch that is appended to, behind it the closed ones in their order until acknowledged.
+ *
+ * What always holds:
+ * - batches are sent in the order in which they were closed, the first time and every further time;
+ * - those in flight are the first ones of `pending`, except after a failure: then nothing is sent until all in flight are
+ *   answered, and what was not acknowledged is sent again from the first on;
+ * - batches under different identities are never in flight together, so that a transaction's records lie behind those of the
+ *   transaction before it, whatever is repeated;
+ * - sequences begin at 0 for each identity and grow by the records of each batch.
+ */
+import { assert } from '../../base/index.ts'
+import type { ProducerBatch } from './producer-batch.ts'
+
+/** Sequences are int32 and begin again at 0 after the largest. */
+const SEQUENCE_MAX = 0x7fff_ffff
+
+export class ProducerLane {
+  readonly topic: string
+  readonly partition: number
+  open: ProducerBatch | undefined = undefined
+  readonly pending: ProducerBatch[] = []
+  inFlight = 0
+  /** A batch failed while others may still be in flight. */
+  rewinding = false
+  /** Monotonic time before which nothing is sent. */
+  notBeforeMs = 0
+  failures = 0
+  /** The size of the last batch, from which the buffer of the next one is chosen. */
+  lastBytes = 0
+  #sequences: object | undefined
+  #nextSequence = 0
+
+  constructor(topic: string, partition: number) {
+    this.topic = topic
+    this.partition = partition
+  }
+
+  /** The batch that may be sent now, if any. */
+  sendable(nowMs: number, inFlightMax: number): ProducerBatch | undefined {
+    const first = this.pending[0]
+    if (first === undefined || this.rewinding || this.notBeforeMs > nowMs || this.inFlight >= inFlightMax)
+      return undefined
+    const batch = this.pending[this.inFlight]
+    if (batch === undefined || batch.scope.sequences !== first.scope.sequences) return undefined
+    return batch.scope.admits(this) ? batch : undefined
+  }
+
+  sent(batch: ProducerBatch): void {
+    assert(this.pending[this.inFlight] === batch && !batch.inFlight, 'batches are sent in their order')
+    batch.inFlight = true
+    batch.attempts++
+    this.inFlight++
+  }
+
+  acknowledged(batch: ProducerBatch): void {
+    const index = this.pending.indexOf(batch)
+    assert(index >= 0 && batch.inFlight, 'what is acknowledged was in flight')
+    this.pending.splice(index, 1)
+    this.#landed(batch)
+    this.failures = 0
+  }
+
+  /** Was not acknowledged and is to be sent again, with all behind it. */
+  failed(batch: ProducerBatch): void {
+    assert(batch.inFlight, 'what failed was in flight')
+    this.rewinding = true
+    this.#landed(batch)
+  }
+
+  /** The first sequence of a batch with so many records, under this identity. */
+  takeSequences(sequences: object, records: number): number {
+    if (this.#sequences !== sequences) {
+      this.#sequences = sequences
+      this.#nextSequence = 0
+    }
+    const first = this.#nextSequence
+    const left = SEQUENCE_MAX - first
+    this.#nextSequence = records > left ? records - left - 1 : first + records
+    return first
+  }
+
+  #landed(batch: ProducerBatch): void {
+    batch.inFlight = false
+    this.inFlight--
+    if (this.inFlight === 0) this.rewinding = false
+  }
+}
