@@ -1,7 +1,9 @@
 /** Foreign forms of the codecs, and that no claim of a size costs memory. */
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
+import { SeededRandom } from '../../base/index.ts'
 import { COMPRESSION_CODECS, compress, DecompressedTooLarge, decompress } from './compression.ts'
 import { lz4FrameBytes } from './lz4-frame.ts'
 
@@ -57,6 +59,27 @@ test('LZ4 frames with checksums are read, and wrong ones refused', () => {
   assert.deepEqual(decompress('lz4', frame, 1 << 22), text)
   frame[frame.length - 1] = (frame.at(-1) ?? 0) ^ 1
   assert.throws(() => decompress('lz4', frame, 1 << 22))
+})
+
+test('LZ4 blocks that do not shrink are stored, and frames of several blocks are read', () => {
+  const noise = Buffer.from(new SeededRandom(9).hex(100_000), 'hex')
+  const mixed = Buffer.concat([noise, text, ...Array.from({ length: 100 }, () => noise)])
+  const frame = compress('lz4', mixed)
+  assert.ok(mixed.length > 1 << 23 && frame.length <= mixed.length + 40)
+  assert.deepEqual(decompress('lz4', frame, mixed.length), mixed)
+  assert.deepEqual(decompress('lz4', compress('lz4', noise), 1 << 20), noise)
+  const codec = require('lz4-napi') as { decompressFrameSync(bytes: Buffer): Buffer }
+  for (const bytes of [mixed, text, text.subarray(0, 9)]) {
+    assert.deepEqual(codec.decompressFrameSync(compress('lz4', bytes)), bytes, 'another reader accepts it')
+  }
+})
+
+test('LZ4 frames of linked blocks are read', () => {
+  // Made by lz4 1.9.4 with -BD -B4, with a checksum of the content.
+  const frame = readFileSync(new URL('../../../test/golden/records/linked-blocks.lz4', import.meta.url))
+  const expected = Buffer.from(new SeededRandom(12).hex(500).repeat(100))
+  assert.deepEqual(decompress('lz4', frame, expected.length + 100_000), expected)
+  assert.throws(() => decompress('lz4', frame, expected.length - 1), DecompressedTooLarge)
 })
 
 test('an LZ4 frame that is cut off anywhere is refused', () => {
