@@ -1,0 +1,53 @@
+/** The package `millrace`: what a job file needs, Kafka aside. Only names that are here are public. */
+
+export type { Clock, Logger, LogLevel, Network, Random, Storage } from '../base/index.ts'
+export { AssertionFailed, ERROR_CODES, type ErrorCode, MillraceError, Secret } from '../base/index.ts'
+export {
+  type Collector,
+  Configuration,
+  type DeserializationSchema,
+  type FilterFunction,
+  type FlatMapFunction,
+  JsonSchema,
+  type MapFunction,
+  NO_TIMESTAMP,
+  type RichFunction,
+  type RuntimeContext,
+  type RuntimePorts,
+  type SerializationSchema,
+  SimpleStringSchema,
+  type Sink,
+  type SinkWriter,
+  type SinkWriterContext,
+  type Source,
+  type SourceReader,
+  type SourceReaderContext,
+  type SplitEnumerator,
+  type SplitEnumeratorContext,
+  type StandardSchema,
+  type Sync,
+  type TimestampAssigner,
+  type VersionedSerializer,
+  type WatermarkGenerator,
+  type WatermarkOutput,
+} from '../core/index.ts'
+export type { JobEvent, JobExecutionResult, JobFigures, JobStatus, StartOptions } from '../runtime/index.ts'
+export {
+  type ConfigurationInput,
+  type DataStream,
+  type DataStreamSink,
+  defineJob,
+  type ExecuteOptions,
+  type GeneratorOptions,
+  type JobArguments,
+  type JobBuild,
+  type JobClient,
+  type JobDefinition,
+  type JobParameters,
+  type RunJobOptions,
+  RuntimeExecutionMode,
+  runJob,
+  StreamExecutionEnvironment,
+  startJob,
+  WatermarkStrategy,
+} from '../stream/index.ts'

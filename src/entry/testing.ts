@@ -1,0 +1,25 @@
+/** The package `millrace/testing`: for tests of jobs and connectors. Only names that are here are public. */
+export { MemoryStorage, SeededRandom, silentLogger } from '../base/index.ts'
+export {
+  type ActiveProducer,
+  cacheDirectory,
+  type GeneratedRecords,
+  KAFKA_VERSIONS,
+  type KafkaHeader,
+  KafkaJavaTools,
+  type KafkaRecord,
+  KafkaServer,
+  KafkaServerError,
+  KafkaServerNode,
+  type KafkaServerOptions,
+  type ProduceOptions,
+  type ProduceResult,
+  type ReadOptions,
+  type RecordToProduce,
+  type SecurityProtocol,
+  type TopicDescription,
+  type TopicOptions,
+  type TopicPartitionOffset,
+  type TransactionDescription,
+  type TransactionListing,
+} from '../testing/index.ts'
