@@ -91,3 +91,13 @@ export function unknownPartition(
         { next: RESTS },
       )
 }
+
+/** The exchange itself failed in a way that trying again does not change: no right to connect, versions, a bug. */
+export function hopeless(error: unknown, place: FetchPlace): MillraceError {
+  if (MillraceError.is(error)) return error
+  return new MillraceError(
+    'KAFKA_FATAL',
+    `Fetching ${place.topic}-${place.partition} at offset ${place.offset} met an error that this client does not know. Nothing is lost.`,
+    { next: RESTS, cause: error },
+  )
+}

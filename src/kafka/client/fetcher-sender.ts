@@ -10,10 +10,11 @@
 import type { MillraceError, Timer } from '../../base/index.ts'
 import { KafkaErrorCode } from '../protocol/errors.ts'
 import { type FetchResponse, type FetchResponsePartitionData, fetchApi } from '../protocol/generated/fetch.ts'
+import { backoffMs, mayPass } from './broker-retry.ts'
 import { type BatchesSeen, seeBatches } from './fetcher-batches.ts'
 import { FetcherBroker, HeldResponse, RESPONSES_MAX } from './fetcher-broker.ts'
 import type { FetcherCluster, FetcherConnection } from './fetcher-cluster.ts'
-import { fetchTrouble, fetchVerdict, unknownPartition } from './fetcher-errors.ts'
+import { fetchTrouble, fetchVerdict, hopeless, unknownPartition } from './fetcher-errors.ts'
 import type { FetcherPartition } from './fetcher-partition.ts'
 import { type AskedTopics, fetchRequest } from './fetcher-request.ts'
 import type { FetcherOptions } from './options.ts'
@@ -289,6 +290,13 @@ export class FetcherSender {
     this.#cluster.ports.logger.debug({ broker: broker.nodeId, error: String(error) }, 'a fetch failed')
     for (const state of asked) {
       if (state.broker !== broker) continue
+      if (!mayPass(error)) {
+        this.#out.trouble(
+          state,
+          hopeless(error, { topic: state.topic, partition: state.partition, offset: state.fetchOffset }),
+        )
+        continue
+      }
       state.readReplica = -1
       this.#pause(state)
       this.#forgetLeader(state)
@@ -305,10 +313,7 @@ export class FetcherSender {
   }
 
   #pause(state: FetcherPartition): void {
-    const { retryBackoffMs, retryBackoffMaxMs } = this.#cluster.options
-    const delay = Math.min(retryBackoffMaxMs, retryBackoffMs * 2 ** Math.min(state.failures, 16))
-    state.failures++
-    state.notBeforeMs = this.#now() + delay * (0.8 + 0.4 * this.#cluster.ports.random.next())
+    state.notBeforeMs = this.#now() + backoffMs(this.#cluster, state.failures++)
     this.#wakeAt(state.notBeforeMs)
   }
 

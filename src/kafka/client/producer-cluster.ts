@@ -1,7 +1,6 @@
 /**
  * What the producer uses of a KafkaCluster: this much stands in for one in tests.
  */
-import { MillraceError } from '../../base/index.ts'
 import type { AnyApi, Api, Input } from '../protocol/api.ts'
 import type { ClusterOptions, KafkaPorts } from './options.ts'
 
@@ -31,22 +30,4 @@ export interface ProducerCluster {
   anyConnection(): Promise<ProducerConnection>
   coordinator(kind: 'transaction', key: string): Promise<ProducerConnection>
   forgetCoordinator(kind: 'transaction', key: string): void
-}
-
-/** Whether a failed exchange with a broker may succeed when it is tried again; everything else is for people or a bug. */
-export function mayPass(error: unknown): boolean {
-  if (!MillraceError.is(error)) return false
-  return (
-    error.retriable ||
-    error.code === 'KAFKA_DISCONNECTED' ||
-    error.code === 'KAFKA_UNREACHABLE' ||
-    error.code === 'KAFKA_TIMEOUT'
-  )
-}
-
-/** A pause after so many failures in a row: doubling, bounded, a fifth of it by chance. */
-export function backoffMs(cluster: Pick<ProducerCluster, 'options' | 'ports'>, failures: number): number {
-  const { retryBackoffMs, retryBackoffMaxMs } = cluster.options
-  const delay = Math.min(retryBackoffMaxMs, retryBackoffMs * 2 ** Math.min(failures, 16))
-  return delay * (0.8 + 0.4 * cluster.ports.random.next())
 }

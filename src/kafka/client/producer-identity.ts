@@ -5,8 +5,9 @@
 import { MillraceError } from '../../base/index.ts'
 import { KafkaErrorCode, kafkaError } from '../protocol/errors.ts'
 import { initProducerIdApi } from '../protocol/generated/init-producer-id.ts'
+import { backoffMs, mayPass } from './broker-retry.ts'
 import type { ProducerOptions } from './options.ts'
-import { backoffMs, mayPass, type ProducerCluster } from './producer-cluster.ts'
+import type { ProducerCluster } from './producer-cluster.ts'
 import type { ProducerIdentity } from './transactions.ts'
 
 export const NO_IDENTITY: ProducerIdentity = { producerId: -1, epoch: -1 }

@@ -1,71 +1,19 @@
 /**
- * For tests of the producer: a clock that is moved by hand, and a cluster in memory that keeps logs as Kafka's brokers do (leaders,
+ * For tests of the producer: a cluster in memory that keeps logs as Kafka's brokers do (leaders,
  * producer epochs, sequences, the last five batches remembered, partitions of a version 1 transaction) and does what a script
  * says: answer an error before or after appending, break a connection before or after, hold an answer back.
  *
  * It reads the bytes of a batch when it serves the request, not when it is sent, so that a buffer used again too early shows.
  */
-import { type Clock, MillraceError, SeededRandom, silentLogger, sleepOn, type Timer } from '../../base/index.ts'
+import { MillraceError, SeededRandom, silentLogger } from '../../base/index.ts'
 import type { AnyApi, Api, Input } from '../protocol/api.ts'
 import { KafkaErrorCode } from '../protocol/errors.ts'
 import type { AddPartitionsToTxnRequest } from '../protocol/generated/add-partitions-to-txn.ts'
 import type { ProduceRequest } from '../protocol/generated/produce.ts'
 import { BatchReader } from '../records/batch-reader.ts'
+import { ManualClock, settle } from './manual-clock.test-double.ts'
 import type { KafkaPorts } from './options.ts'
 import type { ProducerCluster, ProducerConnection, ProducerMetadata } from './producer-cluster.ts'
-
-export class ManualClock implements Clock {
-  #now = 0
-  #timers: { readonly atMs: number; readonly callback: () => void }[] = []
-
-  now(): number {
-    return 1_700_000_000_000 + this.#now
-  }
-
-  monotonic(): number {
-    return this.#now
-  }
-
-  setTimer(delayMs: number, callback: () => void): Timer {
-    const timer = { atMs: this.#now + delayMs, callback }
-    this.#timers.push(timer)
-    return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) }
-  }
-
-  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
-    return sleepOn(this, delayMs, signal)
-  }
-
-  nextTurn(): Promise<void> {
-    return settle()
-  }
-
-  get timers(): number {
-    return this.#timers.length
-  }
-
-  /** Moves on, firing what becomes due one by one in its order. */
-  async advance(ms: number): Promise<void> {
-    const end = this.#now + ms
-    await settle()
-    for (;;) {
-      const due = this.#timers.filter((timer) => timer.atMs <= end).sort((a, b) => a.atMs - b.atMs)[0]
-      if (due === undefined) break
-      this.#timers = this.#timers.filter((other) => other !== due)
-      this.#now = Math.max(this.#now, due.atMs)
-      due.callback()
-      await settle()
-    }
-    this.#now = end
-    // A request, its answer and what follows from it take a few turns.
-    for (let turn = 0; turn < 8; turn++) await settle()
-  }
-}
-
-/** Lets everything run that waits for nothing but its turn. */
-export function settle(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve))
-}
 
 /** What happens to one produce request. */
 export type Fate =

@@ -1,0 +1,224 @@
+/**
+ * For tests of the fetcher: a cluster in memory whose brokers keep real batches and answer fetch requests as Kafka's do (leaders
+ * and epochs, high watermark and last stable offset, aborted transactions, the long poll, the limits in bytes), and do what a
+ * script says instead when a test gives one.
+ */
+import { MillraceError, SeededRandom, silentLogger } from '../../base/index.ts'
+import type { AnyApi, Api, Input } from '../protocol/api.ts'
+import { KafkaErrorCode } from '../protocol/errors.ts'
+import type { FetchRequest, FetchRequestPartition } from '../protocol/generated/fetch.ts'
+import { stampBatch } from '../records/batch-layout.ts'
+import { BatchWriter } from '../records/batch-writer.ts'
+import { transactionMarkerBatch } from '../records/control-batch.ts'
+import type { FetcherCluster, FetcherConnection, FetcherMetadata } from './fetcher-cluster.ts'
+import { ManualClock, settle } from './manual-clock.test-double.ts'
+import type { KafkaPorts } from './options.ts'
+
+export class StoredLog {
+  leader: number
+  leaderEpoch = 0
+  start = 0
+  end = 0
+  batches: { readonly base: number; readonly last: number; bytes: Buffer }[] = []
+  /** Open transactions: the first offset by producer id. */
+  readonly open: Map<number, number> = new Map()
+  readonly aborted: { readonly producerId: number; readonly firstOffset: number; readonly lastOffset: number }[] = []
+
+  constructor(leader: number) {
+    this.leader = leader
+  }
+
+  get lastStableOffset(): number {
+    return Math.min(this.end, ...this.open.values())
+  }
+
+  append(values: readonly string[], producerId = -1): void {
+    const writer = new BatchWriter(1 << 20)
+    for (const value of values) writer.append(1000, null, value)
+    const identity = { producerId, producerEpoch: producerId < 0 ? -1 : 0, baseSequence: producerId < 0 ? -1 : 0 }
+    if (producerId >= 0 && !this.open.has(producerId)) this.open.set(producerId, this.end)
+    this.#store(writer.close({ ...identity, transactional: producerId >= 0 }), values.length)
+  }
+
+  finish(producerId: number, type: 'commit' | 'abort'): void {
+    const firstOffset = this.open.get(producerId)
+    if (firstOffset === undefined) throw new Error(`producer ${producerId} has no transaction here`)
+    this.open.delete(producerId)
+    if (type === 'abort') this.aborted.push({ producerId, firstOffset, lastOffset: this.end })
+    this.#store(transactionMarkerBatch({ type, producerId, producerEpoch: 0, coordinatorEpoch: 0, timestamp: 1000 }), 1)
+  }
+
+  /** As compaction leaves it: offsets without records. */
+  skip(offsets: number): void {
+    this.end += offsets
+  }
+
+  #store(bytes: Buffer, count: number): void {
+    stampBatch(bytes, { baseOffset: this.end, leaderEpoch: this.leaderEpoch })
+    this.batches.push({ base: this.end, last: this.end + count - 1, bytes })
+    this.end += count
+  }
+}
+
+export type FetchFate =
+  | 'served'
+  | 'break'
+  | { readonly refuse: number }
+  | { readonly damage: (records: Buffer) => void }
+
+interface Answer {
+  readonly partitionIndex: number
+  readonly errorCode: number
+  readonly highWatermark: number
+  readonly lastStableOffset: number
+  readonly logStartOffset: number
+  readonly preferredReadReplica: number
+  readonly abortedTransactions: { readonly producerId: number; readonly firstOffset: number }[] | null
+  readonly records: Buffer | null
+}
+
+export class FetchDoubleCluster implements FetcherCluster {
+  readonly clock: ManualClock = new ManualClock()
+  readonly ports: KafkaPorts
+  readonly options = { retryBackoffMs: 100, retryBackoffMaxMs: 1000, metadataMaxAgeMs: 300_000, clientRack: '' }
+  readonly metadata: FetcherMetadata
+  readonly logs: Map<string, StoredLog> = new Map()
+  readonly requests: { readonly node: number; readonly version: number; readonly asked: string[] }[] = []
+  readonly topicIds: Map<string, string> = new Map()
+  fate: (request: number, node: number) => FetchFate = () => 'served'
+  down: Set<number> = new Set()
+  inFlight = 0
+  inFlightMax = 0
+  readonly #known: Map<string, { readonly nodeId: number; readonly leaderEpoch: number }> = new Map()
+  readonly #counts: Map<string, number> = new Map()
+
+  constructor(topics: Readonly<Record<string, number>>, nodes = 1) {
+    const network: KafkaPorts['network'] = { connect: () => Promise.reject(new Error('no network')) }
+    this.ports = { clock: this.clock, random: new SeededRandom(1), logger: silentLogger, network }
+    for (const [topic, count] of Object.entries(topics)) this.create(topic, count, nodes)
+    this.learn()
+    this.metadata = {
+      leader: (topic, partition) => this.#known.get(`${topic}/${partition}`),
+      partitionCount: (topic) => (this.#known.has(`${topic}/0`) ? this.#counts.get(topic) : undefined),
+      topicId: (topic) => this.topicIds.get(topic),
+      ensure: async (names) => {
+        await settle()
+        this.learn()
+        for (const name of names) if (!this.#counts.has(name)) throw new MillraceError('KAFKA_UNKNOWN_TOPIC', name)
+      },
+      refresh: async () => {
+        await settle()
+        this.learn()
+      },
+    }
+  }
+
+  create(topic: string, partitions: number, nodes = 1): void {
+    this.#counts.set(topic, partitions)
+    for (let p = 0; p < partitions; p++) this.logs.set(`${topic}/${p}`, new StoredLog(p % nodes))
+  }
+
+  log(name: string): StoredLog {
+    const log = this.logs.get(name)
+    if (log === undefined) throw new Error(`no log ${name}`)
+    return log
+  }
+
+  learn(): void {
+    for (const [name, log] of this.logs) this.#known.set(name, { nodeId: log.leader, leaderEpoch: log.leaderEpoch })
+  }
+
+  async connection(nodeId: number): Promise<FetcherConnection> {
+    await settle()
+    if (this.down.has(nodeId)) throw new MillraceError('KAFKA_UNREACHABLE', `node ${nodeId}`, { retriable: true })
+    return {
+      version: (api: AnyApi, range?: { min?: number; max?: number }) =>
+        Math.min(api.maxVersion, range?.max ?? api.maxVersion),
+      send: <Q, R>(_api: Api<Q, R>, request: Input<Q>, options?: { version?: number }) =>
+        this.#serve(nodeId, request as FetchRequest, options?.version ?? 0) as Promise<R>,
+    }
+  }
+
+  async #serve(node: number, request: FetchRequest, version: number): Promise<unknown> {
+    const nameOf = (topic: { topic?: string; topicId?: string }): string =>
+      topic.topic ?? [...this.topicIds].find(([, id]) => id === topic.topicId)?.[0] ?? '?'
+    const number = this.requests.length
+    const names = request.topics.flatMap((topic) =>
+      topic.partitions.map((p) => `${nameOf(topic)}/${p.partition}@${p.fetchOffset}`),
+    )
+    this.requests.push({ node, version, asked: names })
+    this.inFlightMax = Math.max(this.inFlightMax, ++this.inFlight)
+    try {
+      const fate = this.fate(number, node)
+      const waitUntil = this.clock.monotonic() + request.maxWaitMs
+      for (;;) {
+        await settle()
+        if (this.down.has(node) || fate === 'break')
+          throw new MillraceError('KAFKA_DISCONNECTED', 'broken', { retriable: true })
+        let left = request.maxBytes
+        let bytes = 0
+        let errors = 0
+        const responses = request.topics.map((topic) => ({
+          topic: version >= 13 ? '' : nameOf(topic),
+          topicId: topic.topicId,
+          partitions: topic.partitions.map((p) => {
+            const answer = this.#answer(`${nameOf(topic)}/${p.partition}`, node, p, request.isolationLevel, left, fate)
+            const size = answer.records?.length ?? 0
+            left -= size
+            bytes += size
+            errors += answer.errorCode === 0 ? 0 : 1
+            return answer
+          }),
+        }))
+        if (bytes > 0 || errors > 0 || this.clock.monotonic() >= waitUntil) {
+          return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses }
+        }
+        await this.clock.sleep(5)
+      }
+    } finally {
+      this.inFlight--
+    }
+  }
+
+  #answer(
+    name: string,
+    node: number,
+    asked: FetchRequestPartition,
+    isolation: number,
+    left: number,
+    fate: FetchFate,
+  ): Answer {
+    const log = this.logs.get(name)
+    const base = {
+      partitionIndex: asked.partition,
+      highWatermark: log?.end ?? -1,
+      lastStableOffset: log?.lastStableOffset ?? -1,
+      logStartOffset: log?.start ?? -1,
+      preferredReadReplica: -1,
+      abortedTransactions: null,
+      records: null,
+    }
+    if (typeof fate === 'object' && 'refuse' in fate) return { ...base, errorCode: fate.refuse }
+    if (log === undefined) return { ...base, errorCode: KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
+    if (log.leader !== node) return { ...base, errorCode: KafkaErrorCode.NOT_LEADER_OR_FOLLOWER }
+    if (asked.currentLeaderEpoch < log.leaderEpoch) return { ...base, errorCode: KafkaErrorCode.FENCED_LEADER_EPOCH }
+    if (asked.currentLeaderEpoch > log.leaderEpoch) return { ...base, errorCode: KafkaErrorCode.UNKNOWN_LEADER_EPOCH }
+    if (asked.fetchOffset < log.start || asked.fetchOffset > log.end) {
+      return { ...base, errorCode: KafkaErrorCode.OFFSET_OUT_OF_RANGE }
+    }
+    const end = isolation === 1 ? log.lastStableOffset : log.end
+    const wanted = log.batches.filter((batch) => batch.last >= asked.fetchOffset && batch.base < end)
+    const all = Buffer.concat(wanted.map((batch) => batch.bytes))
+    const first = wanted[0]?.bytes.length ?? 0
+    // The first batch comes whole, if brokers here do that; everything else is cut where the limit is.
+    const limit = left <= 0 ? 0 : Math.max(this.firstWhole ? first : 0, Math.min(asked.partitionMaxBytes, left))
+    const records = Buffer.from(all.subarray(0, Math.min(all.length, limit)))
+    if (typeof fate === 'object' && 'damage' in fate && records.length > 0) fate.damage(records)
+    const upper = wanted.reduce((most, batch) => Math.max(most, batch.last), -1)
+    const aborted = log.aborted.filter((a) => a.lastOffset >= asked.fetchOffset && a.firstOffset <= upper)
+    return { ...base, errorCode: 0, records, abortedTransactions: isolation === 1 ? aborted : null }
+  }
+
+  /** Whether brokers here send a first batch whole that is larger than the limits. */
+  firstWhole = true
+}
