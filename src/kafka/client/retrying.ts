@@ -1,0 +1,100 @@
+/**
+ * Doing a thing again until it succeeds, fails for good, or the time limit passes. What is retriable says the error; pauses
+ * double from retry.backoff.ms to retry.backoff.max.ms with a fifth of chance, so that many clients do not come at once.
+ */
+import { type Clock, MillraceError, type Random } from '../../base/index.ts'
+import type { ClusterOptions, KafkaPorts } from './options.ts'
+
+export interface RetryingClient {
+  readonly ports: Pick<KafkaPorts, 'clock' | 'random'>
+  readonly options: Pick<ClusterOptions, 'retryBackoffMs' | 'retryBackoffMaxMs' | 'defaultApiTimeoutMs'>
+}
+
+export interface RetryLimits {
+  /** From now; default.api.timeout.ms if absent. */
+  readonly timeoutMs?: number
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface Attempt {
+  readonly number: number
+  readonly remainingMs: number
+}
+
+/** `doing` names the thing for the error, as "Listing the topics". */
+export async function retrying<T>(
+  client: RetryingClient,
+  doing: string,
+  attempt: (attempt: Attempt) => Promise<T>,
+  limits: RetryLimits = {},
+): Promise<T> {
+  const { clock } = client.ports
+  const timeoutMs = limits.timeoutMs ?? client.options.defaultApiTimeoutMs
+  const deadline = clock.monotonic() + timeoutMs
+  let last: unknown
+  for (let number = 0; ; number++) {
+    const remainingMs = deadline - clock.monotonic()
+    if (remainingMs <= 0 && number > 0) throw timedOutAfter(doing, timeoutMs, number, last)
+    try {
+      return await within(clock, Math.max(0, remainingMs), attempt({ number, remainingMs }), limits.signal)
+    } catch (error) {
+      limits.signal?.throwIfAborted()
+      if (error === OUT_OF_TIME) throw timedOutAfter(doing, timeoutMs, number + 1, last)
+      if (!MillraceError.is(error) || !error.retriable) throw error
+      last = error
+    }
+    const pauseMs = backoffMs(client.options, client.ports.random, number)
+    // Unreachability says more than a time-out would, and has waited long enough by itself.
+    if (clock.monotonic() + pauseMs >= deadline)
+      throw isUnreachable(last) ? last : timedOutAfter(doing, timeoutMs, number + 1, last)
+    await clock.sleep(pauseMs, limits.signal)
+  }
+}
+
+export function backoffMs(
+  options: Pick<ClusterOptions, 'retryBackoffMs' | 'retryBackoffMaxMs'>,
+  random: Random,
+  failures: number,
+): number {
+  return jittered(options.retryBackoffMs, options.retryBackoffMaxMs, random, failures)
+}
+
+export function jittered(firstMs: number, maxMs: number, random: Random, failures: number): number {
+  return Math.min(maxMs, firstMs * 2 ** Math.min(failures, 16)) * (0.8 + 0.4 * random.next())
+}
+
+/** Rejects `within` when its time is over; never seen outside of this room. */
+export const OUT_OF_TIME: unique symbol = Symbol('out of time')
+
+/** The promise's outcome, unless the time or the signal ends first; it goes on unobserved then. */
+export function within<T>(clock: Clock, timeoutMs: number, promise: Promise<T>, signal?: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => finish(() => reject(signal?.reason))
+    const timer = clock.setTimer(Math.ceil(timeoutMs), () => finish(() => reject(OUT_OF_TIME)))
+    const finish = (settle: () => void): void => {
+      timer.cancel()
+      signal?.removeEventListener('abort', onAbort)
+      settle()
+    }
+    signal?.addEventListener('abort', onAbort, { once: true })
+    if (signal?.aborted === true) onAbort()
+    promise.then(
+      (value) => finish(() => resolve(value)),
+      (error) => finish(() => reject(error)),
+    )
+  })
+}
+
+function isUnreachable(error: unknown): boolean {
+  return MillraceError.is(error) && error.code === 'KAFKA_UNREACHABLE'
+}
+
+function timedOutAfter(doing: string, timeoutMs: number, attempts: number, cause: unknown): MillraceError {
+  const tries = attempts === 1 ? 'one attempt' : `${attempts} attempts`
+  const last = MillraceError.is(cause) ? ` The last error: ${cause.message}` : ''
+  return new MillraceError('KAFKA_TIMEOUT', `${doing} did not succeed within ${timeoutMs} ms (${tries}).${last}`, {
+    retriable: true,
+    next: 'It is not tried again here.',
+    cause,
+  })
+}
