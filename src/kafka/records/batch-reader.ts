@@ -11,6 +11,9 @@
  * - `nextFetchOffset` is right at every moment: after the record handed out, or after the batch once it is done or passed
  *   over, so that compaction gaps, aborted data and markers move it too;
  * - `bytes` (the response, or the decompressed records) is never written to or used again by the reader.
+ *
+ * Records of 115-byte JSON, checksum included (batch-reader.bench.ts): positions 15 M/s (28 without the checksum), a view 9,
+ * transientValueString 8.3, valueString 5.6; behind snappy, lz4, zstd and gzip 6.5, 5.5, 5.3 and 4.8.
  */
 import { assert, MillraceError } from '../../base/index.ts'
 import * as layout from './batch-layout.ts'

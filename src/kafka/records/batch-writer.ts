@@ -8,6 +8,8 @@
  * - `restamp` changes identity and sequence of a closed batch and nothing else (a producer that was given a new epoch);
  * - what `close` returns is a view of the writer's own buffer: it stays valid until `reset`, which only the owner may call,
  *   once no connection reads the bytes any more.
+ *
+ * Keys of 5 and values of 115 bytes, checksum included (batch-writer.bench.ts): ASCII strings 5.2 M/s, other text 2.8, bytes 7.
  */
 import { assert } from '../../base/index.ts'
 import * as layout from './batch-layout.ts'

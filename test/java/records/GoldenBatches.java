@@ -1,9 +1,13 @@
 // Record batches by Kafka's own Java code, for comparison with src/kafka/records.
 //
 //   java -cp 'LIB/*' GoldenBatches.java write DIR     writes the golden files of test/golden/records
-//   java -cp 'LIB/*' GoldenBatches.java read FILE     prints every batch and record of FILE, checking checksums
+//   java -cp 'LIB/*' GoldenBatches.java read FILE     prints every batch and record, checking checksums
 //
 // The records here and in src/kafka/records/golden-batches.test.ts are the same; LIB holds kafka-clients and the codecs.
+import java.io.BufferedOutputStream;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.PrintStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -96,9 +100,11 @@ public class GoldenBatches {
   }
 
   static void read(Path file) throws Exception {
+    PrintStream out = new PrintStream(
+        new BufferedOutputStream(new FileOutputStream(FileDescriptor.out)), false, StandardCharsets.UTF_8);
     for (MutableRecordBatch batch : MemoryRecords.readableRecords(ByteBuffer.wrap(Files.readAllBytes(file))).batches()) {
       batch.ensureValid();
-      System.out.println("batch " + batch.baseOffset() + " " + batch.lastOffset() + " " + batch.producerId() + " "
+      out.println("batch " + batch.baseOffset() + " " + batch.lastOffset() + " " + batch.producerId() + " "
           + batch.producerEpoch() + " " + batch.baseSequence() + " " + batch.isTransactional() + " "
           + batch.compressionType().name + " " + batch.maxTimestamp());
       for (Record record : batch) {
@@ -109,9 +115,10 @@ public class GoldenBatches {
           line.append(" ").append(header.key()).append("=")
               .append(header.value() == null ? "null" : HexFormat.of().formatHex(header.value()));
         }
-        System.out.println(line);
+        out.println(line);
       }
     }
+    out.flush();
   }
 
   public static void main(String[] args) throws Exception {
