@@ -4,7 +4,7 @@
  *
  *     - **I3** what always holds - test: "title" in path/of/x.test.ts
  *
- * with any dash; several tests are separated by `;`. A path is from the repository's root or from the spec's own folder. A
+ * with any dash, or a row of a table, `| I3 | what always holds | "title" in path/of/x.test.ts |`; several tests are separated by `;`. A path is from the repository's root or from the spec's own folder. A
  * test names an invariant by beginning its title with it: `I3: ...`.
  */
 import assert from 'node:assert/strict'
@@ -28,14 +28,22 @@ const specs = new Map(
 )
 const tests = allFiles.filter(isTest)
 
-/** An entry of the list may go on over several lines, each indented. */
+/** An entry of the list may go on over several lines, each indented; a table has id, statement and tests in its columns. */
 function invariantsOf(text: string): Invariant[] {
-  return [...text.matchAll(/^- \*\*([A-Z]+\d+)\*\*(.*(?:\n[ \t]+\S.*)*)/gm)].map((match) => {
+  const listed = [...text.matchAll(/^- \*\*([A-Z]+\d+)\*\*(.*(?:\n[ \t]+\S.*)*)/gm)].map((match) => {
     const body = (match[2] ?? '').replace(/\s+/g, ' ')
-    const named = /[—–-] tests?: (.*)$/.exec(body)?.[1] ?? ''
-    const found = [...named.matchAll(/"([^"]+)" in `?([\w./-]+\.ts)/g)]
-    return { id: match[1] ?? '', tests: found.map(([, title = '', path = '']) => ({ title, path })) }
+    return { id: match[1] ?? '', tests: testsIn(/[—–-] tests?: (.*)$/.exec(body)?.[1] ?? '') }
   })
+  const tabled = [...text.matchAll(/^\| *(?:\*\*)?([A-Z]+\d+)(?:\*\*)? *\|(?:.*\|)?([^|\n]*)\| *$/gm)].map((match) => ({
+    id: match[1] ?? '',
+    tests: testsIn(match[2] ?? ''),
+  }))
+  return [...listed, ...tabled]
+}
+
+function testsIn(text: string): Invariant['tests'] {
+  const found = text.matchAll(/"([^"]+)" in `?([\w./-]+\.ts)/g)
+  return [...found].map(([, title = '', path = '']) => ({ title, path }))
 }
 
 function titlesOf(path: string): string[] {
@@ -94,6 +102,7 @@ test('the rules themselves see what they must see', () => {
     '- **I4** over',
     '  two lines - tests: "one" in `src/a.test.ts`; "two" in src/b.test.ts.',
     '- **I5** names none',
+    '| I6 | in a table | "one" in src/a.test.ts |',
   ].join('\n')
   assert.deepEqual(invariantsOf(text), [
     { id: 'I3', tests: [{ title: 'a title, with a comma', path: './writer.test.ts' }] },
@@ -105,6 +114,7 @@ test('the rules themselves see what they must see', () => {
       ],
     },
     { id: 'I5', tests: [] },
+    { id: 'I6', tests: [{ title: 'one', path: 'src/a.test.ts' }] },
   ])
   assert.ok(titlesOf('test/rules/specs.test.ts').includes('the rules themselves see what they must see'))
 })

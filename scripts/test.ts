@@ -1,0 +1,52 @@
+/**
+ * Runs the tests on Node's own runner, all chosen files in one run, so that its summary is the last thing printed.
+ *
+ *     node scripts/test.ts all     what CI runs: unit tests, short fuzz runs and the tests against real Kafka
+ *     node scripts/test.ts unit    the part without brokers; green in under a minute
+ *     node scripts/test.ts long    everything again, with MILLRACE_LONG=1 for the tests that then go deeper
+ *     ... [PATH or NAME]...        only files whose path contains one of these
+ */
+import { spawn } from 'node:child_process'
+import { globSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+
+const ROOT: string = fileURLToPath(new URL('..', import.meta.url))
+const KINDS: Readonly<Record<string, readonly string[]>> = {
+  unit: ['test', 'fuzz'],
+  all: ['test', 'fuzz', 'kafka-test'],
+  long: ['test', 'fuzz', 'kafka-test'],
+}
+/** A single test that takes longer hangs; tests that may take longer say so themselves. */
+const TIMEOUT_MS = { normal: 120_000, long: 1_800_000 }
+
+const [mode = 'all', ...only] = process.argv.slice(2)
+const kinds = KINDS[mode]
+if (kinds === undefined) {
+  process.stderr.write(`usage: node scripts/test.ts ${Object.keys(KINDS).join('|')} [path or name]...\n`)
+  process.exit(2)
+}
+
+const files: string[] = kinds
+  .flatMap((kind) => globSync(`{src,test,examples}/**/*.${kind}.ts`, { cwd: ROOT }))
+  .filter((path) => only.length === 0 || only.some((part) => path.includes(part)))
+  .sort()
+if (files.length === 0) {
+  process.stderr.write('no test file matches\n')
+  process.exit(1)
+}
+
+const long: boolean = mode === 'long'
+const runner = spawn(
+  process.execPath,
+  [
+    '--conditions=millrace-source',
+    '--test',
+    '--test-concurrency=2',
+    `--test-timeout=${long ? TIMEOUT_MS.long : TIMEOUT_MS.normal}`,
+    '--test-reporter=spec',
+    ...files,
+  ],
+  { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...(long ? { MILLRACE_LONG: '1' } : {}) } },
+)
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => runner.kill(signal))
+runner.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 130)))
