@@ -4,8 +4,9 @@
  *
  *     - **I3** what always holds - test: "title" in path/of/x.test.ts
  *
- * with any dash, or a row of a table, `| I3 | what always holds | "title" in path/of/x.test.ts |`; several tests are separated by `;`. A path is from the repository's root or from the spec's own folder. A
- * test names an invariant by beginning its title with it: `I3: ...`.
+ * with any dash, or a row of a table, `| I3 | what always holds | "title" in path/of/x.test.ts |`; several tests are
+ * separated by `;`. A path is from the repository's root or from the spec's own folder. A test names an invariant by
+ * beginning its title with it: `I3: ...`.
  */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
