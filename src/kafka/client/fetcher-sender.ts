@@ -7,10 +7,9 @@
  * - data is taken for it only from the request it was last asked by, under the same generation;
  * - a failure costs only the partitions it names (those of the request when the connection fails) a pause.
  */
-import type { MillraceError, Timer } from '../../base/index.ts'
+import { MillraceError, type Timer } from '../../base/index.ts'
 import { KafkaErrorCode } from '../protocol/errors.ts'
 import { type FetchResponse, type FetchResponsePartitionData, fetchApi } from '../protocol/generated/fetch.ts'
-import { backoffMs, mayPass } from './broker-retry.ts'
 import { type BatchesSeen, seeBatches } from './fetcher-batches.ts'
 import { FetcherBroker, HeldResponse, RESPONSES_MAX } from './fetcher-broker.ts'
 import type { FetcherCluster, FetcherConnection } from './fetcher-cluster.ts'
@@ -18,6 +17,7 @@ import { fetchTrouble, fetchVerdict, hopeless, unknownPartition } from './fetche
 import type { FetcherPartition } from './fetcher-partition.ts'
 import { type AskedTopics, fetchRequest } from './fetcher-request.ts'
 import type { FetcherOptions } from './options.ts'
+import { backoffMs } from './retrying.ts'
 
 /** How long an unknown topic or partition is looked for before it is trouble. */
 const UNKNOWN_MS = 60_000
@@ -290,7 +290,7 @@ export class FetcherSender {
     this.#cluster.ports.logger.debug({ broker: broker.nodeId, error: String(error) }, 'a fetch failed')
     for (const state of asked) {
       if (state.broker !== broker) continue
-      if (!mayPass(error)) {
+      if (!MillraceError.is(error) || !error.retriable) {
         this.#out.trouble(
           state,
           hopeless(error, { topic: state.topic, partition: state.partition, offset: state.fetchOffset }),
@@ -313,7 +313,7 @@ export class FetcherSender {
   }
 
   #pause(state: FetcherPartition): void {
-    state.notBeforeMs = this.#now() + backoffMs(this.#cluster, state.failures++)
+    state.notBeforeMs = this.#now() + backoffMs(this.#cluster.options, this.#cluster.ports.random, state.failures++)
     this.#wakeAt(state.notBeforeMs)
   }
 

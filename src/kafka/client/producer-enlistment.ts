@@ -6,12 +6,12 @@
 import { MillraceError } from '../../base/index.ts'
 import { KafkaErrorCode, kafkaError } from '../protocol/errors.ts'
 import { type AddPartitionsToTxnResponse, addPartitionsToTxnApi } from '../protocol/generated/add-partitions-to-txn.ts'
-import { backoffMs, mayPass } from './broker-retry.ts'
 import type { ProducerOptions } from './options.ts'
 import type { ProducerCluster } from './producer-cluster.ts'
 import { CONCURRENT_TRANSACTIONS_MS, describeScope, refused } from './producer-errors.ts'
 import type { ProducerLane } from './producer-lane.ts'
 import type { ProducerScope } from './producer-scope.ts'
+import { backoffMs } from './retrying.ts'
 
 /** The last version for clients; later ones are between brokers. */
 const VERSION_MAX = 3
@@ -65,7 +65,7 @@ export class ProducerEnlistment {
           if (this.#stopped) return
           if (outcome.kind === 'done') break
           if (clock.monotonic() >= deadline) throw this.#timedOut(scope, lanes, outcome.cause)
-          await clock.sleep(outcome.delayMs ?? backoffMs(this.#cluster, failures++))
+          await clock.sleep(outcome.delayMs ?? backoffMs(this.#cluster.options, this.#cluster.ports.random, failures++))
         }
         for (const lane of lanes) scope.added.add(lane)
         this.#events.enlisted(lanes)
@@ -99,7 +99,7 @@ export class ProducerEnlistment {
         { version: connection.version(addPartitionsToTxnApi, { max: VERSION_MAX }) },
       )
     } catch (error) {
-      if (!mayPass(error)) throw error
+      if (!MillraceError.is(error) || !error.retriable) throw error
       this.#cluster.forgetCoordinator('transaction', transactionalId)
       return { kind: 'again', delayMs: undefined, cause: error }
     }

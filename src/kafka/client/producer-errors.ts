@@ -4,8 +4,9 @@
  * a plain producer a new epoch after a gap in its sequence and goes on, this producer fails, because a gap means that a broker
  * lost records that it had acknowledged.
  */
-import { type ErrorCode, MillraceError } from '../../base/index.ts'
+import { MillraceError } from '../../base/index.ts'
 import { KafkaErrorCode, kafkaError } from '../protocol/errors.ts'
+import { classify } from './error-classes.ts'
 import type { ProducerScope } from './producer-scope.ts'
 
 export type ProduceVerdict =
@@ -48,9 +49,7 @@ export function produceVerdict(errorCode: number, place: ProducePlace): ProduceV
       return place.logStartOffset === -1 || !place.first ? AGAIN : { kind: 'failed', error: gap(errorCode, place) }
     default: {
       const { retriable, staleMetadata } = kafkaError(errorCode)
-      if (!retriable || errorCode === KafkaErrorCode.UNKNOWN_SERVER_ERROR) {
-        return { kind: 'failed', error: refused(errorCode, place) }
-      }
+      if (!retriable) return { kind: 'failed', error: refused(errorCode, place) }
       return staleMetadata ? AGAIN_ELSEWHERE : AGAIN
     }
   }
@@ -88,44 +87,16 @@ function gap(errorCode: number, place: ProducePlace): MillraceError {
 
 /** The error for an answer that another attempt cannot change. */
 export function refused(errorCode: number, place: ProducePlace): MillraceError {
-  const { code, what } = meaning(errorCode, place.scope)
+  const { code, name, meaning } = classify(errorCode, 'produce')
   const said = place.message === null || place.message === '' ? '' : ` (${place.message})`
   const lost = place.scope.transactionalId === undefined ? 'Nothing after it is written.' : NOTHING_COMMITTED
   const size =
     code === 'KAFKA_RECORD_TOO_LARGE'
       ? ` It has ${place.bytes} bytes: lower batch.size, or raise max.message.bytes of the topic.`
       : ''
-  return new MillraceError(
-    code,
-    `Writing ${where(place)} was answered ${kafkaError(errorCode).name}${said}: ${what}.${size} ${lost}`,
-    { next: STOPS },
-  )
-}
-
-function meaning(errorCode: number, scope: ProducerScope): { readonly code: ErrorCode; readonly what: string } {
-  switch (errorCode) {
-    case KafkaErrorCode.INVALID_PRODUCER_EPOCH:
-    case KafkaErrorCode.PRODUCER_FENCED:
-      return scope.transactionalId === undefined
-        ? { code: 'KAFKA_FENCED', what: 'the broker knows a later epoch of this producer id' }
-        : {
-            code: 'KAFKA_FENCED',
-            what: 'its transaction was ended by somebody else, by a newer attempt of this job or by the broker after transaction.timeout.ms',
-          }
-    case KafkaErrorCode.INVALID_TXN_STATE:
-    case KafkaErrorCode.TRANSACTION_ABORTABLE:
-    case KafkaErrorCode.INVALID_PRODUCER_ID_MAPPING:
-      return { code: 'KAFKA_TRANSACTION_ABORTED', what: 'the transaction is not open any more, or cannot be completed' }
-    case KafkaErrorCode.MESSAGE_TOO_LARGE:
-    case KafkaErrorCode.RECORD_LIST_TOO_LARGE:
-      return { code: 'KAFKA_RECORD_TOO_LARGE', what: 'the batch is larger than the topic takes' }
-    case KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED:
-    case KafkaErrorCode.CLUSTER_AUTHORIZATION_FAILED:
-    case KafkaErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
-      return { code: 'KAFKA_AUTHORIZATION_FAILED', what: 'the right to write is missing' }
-    default:
-      return { code: 'KAFKA_PRODUCE_FAILED', what: 'the broker refuses it for good' }
-  }
+  return new MillraceError(code, `Writing ${where(place)} was answered ${name}${said}: ${meaning}.${size} ${lost}`, {
+    next: STOPS,
+  })
 }
 
 /** Nothing came of it within delivery.timeout.ms. */

@@ -5,9 +5,9 @@
 import { MillraceError } from '../../base/index.ts'
 import { KafkaErrorCode, kafkaError } from '../protocol/errors.ts'
 import { initProducerIdApi } from '../protocol/generated/init-producer-id.ts'
-import { backoffMs, mayPass } from './broker-retry.ts'
 import type { ProducerOptions } from './options.ts'
 import type { ProducerCluster } from './producer-cluster.ts'
+import { backoffMs } from './retrying.ts'
 import type { ProducerIdentity } from './transactions.ts'
 
 export const NO_IDENTITY: ProducerIdentity = { producerId: -1, epoch: -1 }
@@ -33,7 +33,7 @@ export async function plainIdentity(cluster: ProducerCluster, options: ProducerO
       )
       if (!retriable) throw cause
     } catch (error) {
-      if (!mayPass(error)) throw error
+      if (!MillraceError.is(error) || !error.retriable) throw error
       cause = error
     }
     if (clock.monotonic() >= deadline) {
@@ -43,6 +43,6 @@ export async function plainIdentity(cluster: ProducerCluster, options: ProducerO
         { retriable: true, cause },
       )
     }
-    await clock.sleep(backoffMs(cluster, failures))
+    await clock.sleep(backoffMs(cluster.options, cluster.ports.random, failures))
   }
 }

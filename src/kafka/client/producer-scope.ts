@@ -17,7 +17,8 @@ export interface SealedTransaction {
 
 export class ProducerScope {
   readonly transactionalId: string | undefined
-  readonly version: TransactionVersion | undefined
+  /** Of a transaction: known at the latest with its identity. */
+  version: TransactionVersion | undefined
   /** Scopes with the same object share one row of sequences: those of the plain stream. */
   readonly sequences: object
   readonly beganAtMs: number

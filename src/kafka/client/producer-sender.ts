@@ -8,13 +8,13 @@
 import type { Timer } from '../../base/index.ts'
 import { MillraceError } from '../../base/index.ts'
 import { type ProduceResponse, produceApi } from '../protocol/generated/produce.ts'
-import { backoffMs, mayPass } from './broker-retry.ts'
 import type { ProducerOptions } from './options.ts'
 import type { ProducerBatch } from './producer-batch.ts'
 import type { ProducerCluster, ProducerConnection } from './producer-cluster.ts'
 import { deliveryTimedOut, type ProducePlace, produceVerdict } from './producer-errors.ts'
 import type { ProducerLane } from './producer-lane.ts'
 import { answers, type PartitionAnswer, type ProduceExchange, produceRequest } from './producer-request.ts'
+import { backoffMs } from './retrying.ts'
 
 /** Kafka's brokers remember the last five batches of a producer in a partition: more in flight could not be told apart. */
 const IN_FLIGHT_PER_PARTITION = 5
@@ -141,13 +141,13 @@ export class ProducerSender {
       broker.connection = await this.#cluster.connection(broker.nodeId, 'produce')
       broker.failures = 0
     } catch (error) {
-      if (!mayPass(error)) {
+      if (!MillraceError.is(error) || !error.retriable) {
         this.#fail(error)
         return
       }
       this.#lastCause = error
       broker.connection = undefined
-      broker.notBeforeMs = this.#now() + backoffMs(this.#cluster, broker.failures++)
+      broker.notBeforeMs = this.#now() + backoffMs(this.#cluster.options, this.#cluster.ports.random, broker.failures++)
       this.#move(broker)
     } finally {
       broker.connecting = false
@@ -259,7 +259,7 @@ export class ProducerSender {
         return false
       case 'again': {
         const { lane } = batch
-        const delay = verdict.delayMs ?? backoffMs(this.#cluster, lane.failures++)
+        const delay = verdict.delayMs ?? backoffMs(this.#cluster.options, this.#cluster.ports.random, lane.failures++)
         this.#again(batch, delay)
         if (verdict.metadata) this.#leaderless.add(lane)
         return verdict.metadata
@@ -292,14 +292,14 @@ export class ProducerSender {
     error: unknown,
   ): void {
     if (this.#stopped) return
-    if (!mayPass(error)) {
+    if (!MillraceError.is(error) || !error.retriable) {
       this.#fail(error)
       return
     }
     this.#lastCause = error
     if (broker.connection === connection) broker.connection = undefined
     for (const batch of batches) {
-      this.#again(batch, backoffMs(this.#cluster, batch.lane.failures++))
+      this.#again(batch, backoffMs(this.#cluster.options, this.#cluster.ports.random, batch.lane.failures++))
       this.#leaderless.add(batch.lane)
     }
     this.#move(broker)
@@ -316,7 +316,7 @@ export class ProducerSender {
         try {
           await this.#cluster.metadata.refresh()
         } catch (error) {
-          if (!mayPass(error)) {
+          if (!MillraceError.is(error) || !error.retriable) {
             this.#fail(error)
             return
           }
@@ -328,7 +328,10 @@ export class ProducerSender {
           this.#leaderless.delete(lane)
           this.ready(lane)
         }
-        if (this.#leaderless.size > 0) await this.#cluster.ports.clock.sleep(backoffMs(this.#cluster, failures++))
+        if (this.#leaderless.size > 0)
+          await this.#cluster.ports.clock.sleep(
+            backoffMs(this.#cluster.options, this.#cluster.ports.random, failures++),
+          )
       }
     } finally {
       this.#refreshing = false

@@ -199,6 +199,7 @@ class DoubleConnection implements ProducerConnection {
   readonly #cluster: DoubleCluster
   readonly #node: number
   readonly #waiting: Set<(error: Error) => void> = new Set()
+  readonly #unserved: Set<object> = new Set()
   #turn: Promise<void> = Promise.resolve()
 
   constructor(cluster: DoubleCluster, node: number) {
@@ -217,8 +218,11 @@ class DoubleConnection implements ProducerConnection {
       return promise as Promise<R>
     }
     this.#waiting.add(reject)
+    const unserved = request as object
+    this.#unserved.add(unserved)
     this.#turn = this.#turn.then(async () => {
       await settle()
+      this.#unserved.delete(unserved)
       const response = await this.#serve(api.name, request, options.version ?? 0)
       if (response !== undefined && this.#waiting.delete(reject)) resolve(response)
     })
@@ -281,9 +285,14 @@ class DoubleConnection implements ProducerConnection {
     }
   }
 
-  /** Requests that wait behind this one are served by nobody, or, as zombies, all the same. */
+  /** Requests behind this one are served all the same, as the broker has their bytes already, but nobody hears the answers. */
   #break(): undefined {
     this.closed = true
+    for (const request of this.#unserved) {
+      for (const topic of (request as ProduceRequest).topicData ?? []) {
+        for (const part of topic.partitionData) Object.assign(part, { records: Buffer.from(part.records as Buffer) })
+      }
+    }
     for (const reject of this.#waiting) reject(disconnected())
     this.#waiting.clear()
     return undefined

@@ -32,12 +32,15 @@ export interface ProducerMetrics {
   readonly requests: number
   readonly retries: number
   readonly bytesSent: number
+  /** From the first append to a batch to its acknowledgement, for the last batch acknowledged; -1 before that. */
+  readonly sendTimeMs: number
   readonly bufferBytesUsed: number
   readonly bufferBytesLimit: number
 }
 
 export class Producer {
   readonly #cluster: ProducerCluster
+  readonly #failed: ((error: MillraceError) => void) | undefined
   readonly #options: ProducerOptions
   readonly #memory: ProducerMemory
   readonly #sender: ProducerSender
@@ -51,6 +54,7 @@ export class Producer {
   /** The row of sequences of all plain scopes, with its identity once asked for. */
   readonly #plainSequences: object = {}
   #plainIdentity: Promise<ProducerIdentity> | undefined
+  #plainSealed: Promise<SealedTransaction> | undefined
   readonly #lastEpochs: Map<string, ProducerIdentity> = new Map()
   #transactional = false
   #scope: ProducerScope | undefined
@@ -59,8 +63,11 @@ export class Producer {
   #batches = 0
   #recordsClosed = 0
   #recordsAcknowledged = 0
+  #sendTimeMs = -1
 
-  constructor(cluster: ProducerCluster, options: ProducerOptions) {
+  /** `failed` is told once of what made the producer fail, also while nobody appends; not of closing. */
+  constructor(cluster: ProducerCluster, options: ProducerOptions, failed?: (error: MillraceError) => void) {
+    this.#failed = failed
     this.#cluster = cluster
     this.#options = options
     this.#memory = new ProducerMemory(options.bufferMemory, options.batchSize)
@@ -121,8 +128,15 @@ export class Producer {
     return this.#failure
   }
 
-  /** Records appended from now on belong to this transaction. The identity may still be on its way. */
-  beginTransaction(transactionalId: string, version: TransactionVersion, identity: Promise<ProducerIdentity>): void {
+  /**
+   * Records appended from now on belong to this transaction. The identity may still be on its way, and so may the version: when
+   * it is undefined, it comes with the identity.
+   */
+  beginTransaction(
+    transactionalId: string,
+    version: TransactionVersion | undefined,
+    identity: Promise<ProducerIdentity & { readonly version?: TransactionVersion }>,
+  ): void {
     assert(this.#options.acks === -1 && this.#options.enableIdempotence, 'transactions need acks=all and idempotence')
     const current = this.#scope
     assert(
@@ -130,17 +144,22 @@ export class Producer {
       'the scope before is not sealed',
     )
     this.#transactional = true
-    const scope = new ProducerScope({ transactionalId, version, beganAtMs: this.#cluster.ports.clock.now() })
+    const scope = new ProducerScope({ transactionalId, beganAtMs: this.#cluster.ports.clock.now() })
+    scope.version = version
     this.#scope = scope
     identity
       .then((known) => {
         this.#checkIsNew(transactionalId, known)
+        scope.version ??= known.version
         this.#identified(scope, known)
       })
       .catch((error: unknown) => this.#fail(error))
   }
 
-  /** No more records into the current transaction (or plain stretch); resolves when all it has are acknowledged. */
+  /**
+   * No more records into the current transaction (or plain stretch); resolves when all of this transaction, or all plain
+   * records so far, are acknowledged.
+   */
   seal(): Promise<SealedTransaction> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure)
     const scope = this.#scope ?? (this.#transactional ? undefined : this.#beginPlain())
@@ -150,7 +169,13 @@ export class Producer {
     this.#unsettled.add(scope)
     const sealed = scope.seal()
     if (scope.outstanding === 0) this.#unsettled.delete(scope)
-    return sealed
+    if (scope.transactionalId !== undefined) return sealed
+    // A plain record belongs to no committable of its own: a seal answers for all before it, also for those of earlier seals.
+    const earlier = this.#plainSealed
+    const both = earlier === undefined ? sealed : earlier.then(() => sealed)
+    both.catch(() => undefined)
+    this.#plainSealed = both
+    return both
   }
 
   /**
@@ -177,6 +202,7 @@ export class Producer {
       requests,
       retries,
       bytesSent: bytes,
+      sendTimeMs: this.#sendTimeMs,
       bufferBytesUsed: this.#memory.usedBytes,
       bufferBytesLimit: this.#memory.limitBytes,
     }
@@ -197,7 +223,9 @@ export class Producer {
   }
 
   /** Under an epoch used before, sequences would begin at 0 a second time, and records be taken for repetitions. */
-  #checkIsNew(transactionalId: string, identity: ProducerIdentity): void {
+  #checkIsNew({ transactionalId, identity, lanes }: ProducerScope): void {
+    // A transaction without records used nothing: its identity may serve the next one.
+    if (transactionalId === undefined || identity === undefined || lanes.size === 0) return
     const last = this.#lastEpochs.get(transactionalId)
     assert(
       last === undefined || last.producerId !== identity.producerId || last.epoch < identity.epoch,
@@ -211,7 +239,10 @@ export class Producer {
 
   #identified(scope: ProducerScope, identity: ProducerIdentity): void {
     if (this.#failure !== undefined || scope.identity !== undefined) return
+    assert(scope.transactionalId === undefined || scope.version !== undefined, 'a transaction has a version')
     scope.identity = identity
+    // Until the version was known, partitions were noted for the coordinator; version 2 does not ask it.
+    if (scope.version === 2) scope.toAdd.clear()
     this.#enlistment.changed(scope)
     for (const lane of scope.lanes) this.#sender.ready(lane)
     // A sealed scope without records settled already; one with records cannot have.
@@ -237,7 +268,7 @@ export class Producer {
       if (scope.transactionalId === undefined) this.#identifyPlain(scope)
     }
     scope.lanes.add(lane)
-    if (scope.version !== 1) return
+    if (scope.transactionalId === undefined || scope.version === 2) return
     scope.toAdd.add(lane)
     this.#enlistment.changed(scope)
   }
@@ -286,6 +317,7 @@ export class Producer {
 
   #acknowledged(batch: ProducerBatch): void {
     this.#recordsAcknowledged += batch.writer.recordCount
+    this.#sendTimeMs = this.#cluster.ports.clock.monotonic() - batch.openedAtMs
     // The broker has read the whole request, so nobody reads these bytes any more.
     this.#memory.give(batch.writer, batch.capacity, this.#options.acks !== 0)
     const { scope } = batch
@@ -316,5 +348,6 @@ export class Producer {
     for (const scope of this.#unsettled) scope.reject(failure)
     this.#unsettled.clear()
     this.#memory.wake()
+    if (failure.code !== 'CANCELLED') this.#failed?.(failure)
   }
 }
