@@ -73,7 +73,9 @@ function wrongWith(file: SourceFile, target: string): string | undefined {
   const [from, to] = [roomOf(file.path), roomOf(target)]
   if (!target.startsWith('src/')) return isTest(file.path) ? undefined : `${target} lies outside src`
   if (from === to && from !== FACES) {
-    return target === `src/${to}/index.ts` ? 'inside a room files are imported directly' : undefined
+    return target === `src/${to}/index.ts` && !isTest(file.path)
+      ? 'inside a room files are imported directly'
+      : undefined
   }
   if (to === FACES) return 'nobody imports the faces of the package'
   if (target !== `src/${to}/index.ts`) return `room ${to} is entered by its index.ts only`
