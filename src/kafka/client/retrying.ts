@@ -6,7 +6,7 @@ import { type Clock, MillraceError, type Random } from '../../base/index.ts'
 import type { ClusterOptions, KafkaPorts } from './options.ts'
 
 export interface RetryingClient {
-  readonly ports: Pick<KafkaPorts, 'clock' | 'random'>
+  readonly ports: Pick<KafkaPorts, 'clock' | 'random' | 'logger'>
   readonly options: Pick<ClusterOptions, 'retryBackoffMs' | 'retryBackoffMaxMs' | 'defaultApiTimeoutMs'>
 }
 
