@@ -1,0 +1,372 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, it } from 'node:test'
+import { SeededRandom, SystemClock, TcpNetwork } from '../base/index.ts'
+import { checkpointId, type RuntimePorts, SimpleStringSchema, type Source, type SourceReader } from '../core/index.ts'
+import { KafkaServer } from '../testing/index.ts'
+import type { KafkaSourceEnumeratorState } from './enumerator/kafka-source-enumerator-state.ts'
+import {
+  JsonKeyValueDeserializationSchema,
+  KafkaRecordDeserializationSchema,
+  KafkaSource,
+  OffsetsInitializer,
+} from './index.ts'
+import type { KafkaSourceBuilder } from './kafka-source-builder.ts'
+import { drive, EnumeratorHarness, KeepingLogger, ReaderHarness } from './source-harness.test-double.ts'
+import type { KafkaPartitionSplit } from './split/kafka-partition-split.ts'
+
+type KafkaTextSource = Source<string, KafkaPartitionSplit, KafkaSourceEnumeratorState>
+
+/** A source with its enumerator and one reader, on real ports. */
+class Execution<T = string> {
+  readonly harness: ReaderHarness<T>
+  readonly enumeratorHarness: EnumeratorHarness
+  readonly reader: SourceReader<KafkaPartitionSplit>
+  readonly logger: KeepingLogger = new KeepingLogger()
+  readonly #enumerator: ReturnType<KafkaSource<T>['createEnumerator']>
+  #given = 0
+
+  constructor(
+    source: KafkaSource<T>,
+    restored?: { state: KafkaSourceEnumeratorState; splits: readonly KafkaPartitionSplit[] },
+  ) {
+    const ports: RuntimePorts = {
+      clock: new SystemClock(),
+      network: new TcpNetwork(),
+      random: new SeededRandom(1),
+      logger: this.logger,
+    }
+    this.harness = new ReaderHarness<T>({ ports })
+    this.enumeratorHarness = new EnumeratorHarness()
+    this.reader = source.createReader(this.harness.context)
+    const { enumeratorHarness } = this
+    const context = {
+      ...ports,
+      uid: 'source',
+      parallelism: 1,
+      assignSplits: enumeratorHarness.assignSplits.bind(enumeratorHarness),
+      signalNoMoreSplits: enumeratorHarness.signalNoMoreSplits.bind(enumeratorHarness),
+      fail: enumeratorHarness.fail.bind(enumeratorHarness),
+    }
+    this.#enumerator = source.createEnumerator(context, restored)
+  }
+
+  async start(): Promise<this> {
+    await this.#enumerator.start(new AbortController().signal)
+    await this.reader.open?.()
+    this.#hand()
+    return this
+  }
+
+  #hand(): void {
+    const { assigned, noMoreSplits } = this.enumeratorHarness
+    this.reader.addSplits(assigned.slice(this.#given).map(({ split }) => split))
+    this.#given = assigned.length
+    if (noMoreSplits > 0) this.reader.noMoreSplits()
+  }
+
+  /** Until the source ends or `until` holds; new splits reach the reader. */
+  async run(until?: () => boolean): Promise<T[]> {
+    await drive(this.reader, {
+      until: () => {
+        if (this.enumeratorHarness.assigned.length > this.#given) this.#hand()
+        return until?.() ?? false
+      },
+    })
+    return this.harness.values
+  }
+
+  snapshot(checkpoint = 1): { state: KafkaSourceEnumeratorState; splits: readonly KafkaPartitionSplit[] } {
+    const id = checkpointId(checkpoint)
+    return { state: this.#enumerator.snapshotState(id), splits: this.reader.snapshotState(id) }
+  }
+
+  async close(): Promise<void> {
+    await this.reader.close()
+    await this.#enumerator.close()
+  }
+}
+
+describe('a KafkaSource on a real broker', { timeout: 180_000 }, () => {
+  let server: KafkaServer
+  const executions: { close(): Promise<void> }[] = []
+  before(async () => {
+    server = await KafkaServer.start()
+  })
+  after(async () => {
+    await Promise.all(executions.map((execution) => execution.close()))
+    await server?.close()
+  })
+
+  const source = (
+    topic: string,
+    configure: (builder: KafkaSourceBuilder<string>) => KafkaSourceBuilder<string> = (same) => same,
+  ): KafkaSource<string> =>
+    configure(
+      KafkaSource.builder()
+        .setBootstrapServers(server.bootstrapServers)
+        .setTopics(topic)
+        .setValueOnlyDeserializer(new SimpleStringSchema()),
+    ).build()
+
+  async function execute<T>(
+    of: KafkaSource<T>,
+    restored?: ConstructorParameters<typeof Execution<T>>[1],
+  ): Promise<Execution<T>> {
+    const execution = new Execution(of, restored)
+    executions.push(execution)
+    return execution.start()
+  }
+
+  /** Runs a bounded source to its end. */
+  async function readAll<T>(of: KafkaSource<T>): Promise<T[]> {
+    const execution = await execute(of)
+    const values = await execution.run()
+    await execution.close()
+    return values
+  }
+
+  const numbered = (count: number, from = 0): { value: string; partition: number; timestamp: number }[] =>
+    Array.from({ length: count }, (_, index) => ({
+      value: String(from + index),
+      partition: 0,
+      timestamp: 1_000 * (from + index),
+    }))
+
+  it('reads every record once and in order per partition, empty partitions included, and ends', async () => {
+    await server.createTopic('all', { partitions: 4 })
+    const { count } = await server.java.produceGenerated(
+      'all',
+      { count: 3_000, value: '{i}', partitions: 3 },
+      { compression: 'lz4' },
+    )
+    assert.equal(count, 3_000)
+    const values = (await readAll(source('all', (builder) => builder.setBounded(OffsetsInitializer.latest())))).map(
+      Number,
+    )
+    assert.deepEqual(
+      values.toSorted((left, right) => left - right),
+      Array.from({ length: 3_000 }, (_, index) => index),
+    )
+    for (const partition of [0, 1, 2]) {
+      const own = values.filter((value) => value % 3 === partition)
+      assert.deepEqual(
+        own,
+        own.toSorted((left, right) => left - right),
+      )
+    }
+  })
+
+  it('an empty topic ends', async () => {
+    await server.createTopic('empty', { partitions: 3 })
+    assert.deepEqual(await readAll(source('empty', (builder) => builder.setBounded(OffsetsInitializer.latest()))), [])
+  })
+
+  it('every start and every stop selects the same records as Kafka counts', async () => {
+    await server.createTopic('matrix')
+    await server.java.produce('matrix', numbered(100))
+    await server.java.setGroupOffsets('matrix-group', [{ topic: 'matrix', partition: 0, offset: 30 }])
+    const at = (offset: number) => OffsetsInitializer.offsets([{ topic: 'matrix', partition: 0, offset }])
+    const starts = [
+      [OffsetsInitializer.earliest(), 0],
+      [OffsetsInitializer.latest(), 100],
+      [OffsetsInitializer.committedOffsets(), 30],
+      [OffsetsInitializer.timestamp(20_500), 21],
+      [OffsetsInitializer.timestamp(1e9), 100],
+      [at(7), 7],
+    ] as const
+    const stops = [
+      [OffsetsInitializer.latest(), 100],
+      [OffsetsInitializer.committedOffsets(), 30],
+      [OffsetsInitializer.timestamp(50_000), 50],
+      [at(99), 99],
+      [at(7), 7],
+    ] as const
+    for (const [start, first] of starts) {
+      for (const [stop, end] of stops) {
+        const values = await readAll(
+          source('matrix', (builder) => builder.setGroupId('matrix-group').setStartingOffsets(start).setBounded(stop)),
+        )
+        const expected = Array.from({ length: Math.max(0, end - first) }, (_, index) => String(first + index))
+        assert.deepEqual(values, expected, `${start} to ${stop}`)
+      }
+    }
+  })
+
+  it('starts and stops in the midst of what was deleted', async () => {
+    await server.createTopic('deleted')
+    await server.java.produce('deleted', numbered(20))
+    await server.java.deleteRecords('deleted', 0, 10)
+    const between = (first: number, end: number) =>
+      source('deleted', (builder) =>
+        builder
+          .setStartingOffsets(OffsetsInitializer.offsets([{ topic: 'deleted', partition: 0, offset: first }]))
+          .setBounded(OffsetsInitializer.offsets([{ topic: 'deleted', partition: 0, offset: end }])),
+      )
+    assert.deepEqual(await readAll(between(2, 5)), [])
+    const execution = await execute(between(2, 12))
+    assert.deepEqual(await execution.run(), ['10', '11'])
+    assert.match(
+      execution.logger.lines.join(),
+      /offset 2 is out of range, the broker has 10 to 20.*8 offsets are skipped/,
+    )
+    await execution.close()
+  })
+
+  it('ends at a stop that only markers and aborted records lie before', async () => {
+    await server.createTopic('markers')
+    await server.java.produce('markers', numbered(2), { transactionalId: 'm', end: 'commit' })
+    await server.java.produce('markers', numbered(3, 2), { transactionalId: 'm', end: 'abort' })
+    const [end] = await server.java.offsets('markers')
+    assert.equal(end, 7)
+    for (let stop = 0; stop <= 7; stop++) {
+      const bounded = (isolation: string) =>
+        source('markers', (builder) =>
+          builder
+            .setProperty('isolation.level', isolation)
+            .setBounded(OffsetsInitializer.offsets([{ topic: 'markers', partition: 0, offset: stop }])),
+        )
+      // Offsets: 0 and 1 committed, 2 a marker, 3 to 5 aborted, 6 a marker.
+      assert.deepEqual(await readAll(bounded('read_committed')), ['0', '1'].slice(0, stop), `committed up to ${stop}`)
+      const all = ['0', '1', undefined, '2', '3', '4', undefined].slice(0, stop).filter((value) => value !== undefined)
+      assert.deepEqual(await readAll(bounded('read_uncommitted')), all, `all up to ${stop}`)
+    }
+  })
+
+  it('read_committed waits for the transaction that is open before the stop, read_uncommitted does not', async () => {
+    await server.createTopic('open')
+    await server.java.produce('open', numbered(2))
+    await server.java.produce('open', numbered(2, 2), { transactionalId: 'o', end: 'open' })
+    const bounded = (isolation: string) =>
+      source('open', (builder) =>
+        builder.setProperty('isolation.level', isolation).setBounded(OffsetsInitializer.latest()),
+      )
+    assert.deepEqual(await readAll(bounded('read_uncommitted')), ['0', '1', '2', '3'])
+    const execution = await execute(bounded('read_committed'))
+    let ended = false
+    const running = execution.run().then((values) => {
+      ended = true
+      return values
+    })
+    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    assert.equal(ended, false)
+    assert.deepEqual(execution.harness.values, ['0', '1'])
+    await server.java.endTransaction('o', 'commit')
+    assert.deepEqual(await running, ['0', '1', '2', '3'])
+    await execution.close()
+  })
+
+  it('restored from its own bytes it goes on where the snapshot was, and a finished split stays finished', async () => {
+    await server.createTopic('restore', { partitions: 2 })
+    await server.java.produce('restore', [...numbered(10), { value: 'x', partition: 1 }])
+    const bounded = source('restore', (builder) => builder.setBounded(OffsetsInitializer.latest()))
+    const first = await execute(bounded)
+    while (!first.harness.values.includes('4')) await first.run(() => first.reader.poll(1) !== 'more')
+    const seen = first.harness.values.length
+    const { state, splits } = first.snapshot()
+    await first.close()
+    await server.java.produce('restore', numbered(5, 10))
+    const { splitSerializer, enumeratorStateSerializer } = bounded as KafkaTextSource
+    const restored = {
+      state: enumeratorStateSerializer.deserialize(1, enumeratorStateSerializer.serialize(state)),
+      splits: splits.map((split) => splitSerializer.deserialize(1, splitSerializer.serialize(split))),
+    }
+    const second = await execute(bounded, restored)
+    const rest = await second.run()
+    await second.close()
+    assert.equal(seen + rest.length, 11, 'the stop offsets are those of the first start')
+    assert.deepEqual(
+      [...first.harness.values.slice(0, seen), ...rest].filter((value) => value !== 'x'),
+      numbered(10).map(({ value }) => value),
+    )
+  })
+
+  it('group offsets follow completed checkpoints, over markers too', async () => {
+    await server.createTopic('groups')
+    await server.java.produce('groups', numbered(3), { transactionalId: 'g', end: 'commit' })
+    const execution = await execute(source('groups', (builder) => builder.setGroupId('groups-group')))
+    await execution.run(() => execution.harness.values.length === 3)
+    await execution.run(() => execution.reader.poll(1) === 'waiting')
+    execution.snapshot(1)
+    assert.deepEqual(await server.java.groupOffsets('groups-group'), [])
+    await execution.reader.checkpointCompleted?.(checkpointId(1))
+    const [committed] = await server.java.groupOffsets('groups-group')
+    assert.deepEqual([committed?.topic, committed?.partition, committed?.offset], ['groups', 0, 4])
+    await execution.close()
+  })
+
+  it('publishes the positions of a restored checkpoint', async () => {
+    await server.createTopic('publish')
+    const published = source('publish', (builder) => builder.setGroupId('publish-group'))
+    const splits = [
+      { topic: 'publish', partition: 0, startingOffset: { kind: 'at', offset: 5 }, stoppingOffset: undefined } as const,
+    ]
+    const { clock, network, random, logger } = new Execution(published).harness.ports
+    await published.publishPositions(splits, { clock, network, random, logger })
+    assert.equal((await server.java.groupOffsets('publish-group'))[0]?.offset, 5)
+  })
+
+  it('partitions and topics that appear later are read from their beginning', async () => {
+    await server.createTopic('grow-a')
+    const growing = KafkaSource.builder()
+      .setBootstrapServers(server.bootstrapServers)
+      .setTopicPattern('grow-.*')
+      .setStartingOffsets(OffsetsInitializer.latest())
+      .setProperty('partition.discovery.interval.ms', 300)
+      .setProperty('metadata.max.age.ms', 300)
+      .setValueOnlyDeserializer(new SimpleStringSchema())
+      .build()
+    const execution = await execute(growing)
+    await server.java.createPartitions('grow-a', 2)
+    await server.createTopic('grow-b')
+    await server.java.produce('grow-a', [{ value: 'a1', partition: 1 }])
+    await server.java.produce('grow-b', [{ value: 'b0', partition: 0 }])
+    await execution.run(() => execution.harness.values.length === 2)
+    assert.deepEqual(execution.harness.values.toSorted(), ['a1', 'b0'])
+    await execution.close()
+  })
+
+  it('a topic or partition that does not exist fails the start by name', async () => {
+    await assert.rejects(execute(source('no-such-topic')), { code: 'KAFKA_UNKNOWN_TOPIC', message: /no-such-topic/ })
+    await server.createTopic('one-partition')
+    const missing = KafkaSource.from({
+      bootstrapServers: server.bootstrapServers,
+      partitions: [{ topic: 'one-partition', partition: 3 }],
+      valueOnlyDeserializer: new SimpleStringSchema(),
+    })
+    await assert.rejects(execute(missing), { code: 'KAFKA_UNKNOWN_PARTITION', message: /one-partition-3/ })
+  })
+
+  it('whole records carry key, headers, timestamp, null values and text beyond ASCII', async () => {
+    await server.createTopic('whole')
+    await server.java.produce('whole', [
+      { key: 'ключ', value: '{"ü":1}', timestamp: 5, headers: [{ key: 'h', value: 'x' }] },
+      { key: null, value: null },
+    ])
+    const common = { bootstrapServers: server.bootstrapServers, topics: 'whole', bounded: OffsetsInitializer.latest() }
+    const seen = await readAll(
+      KafkaSource.from({
+        ...common,
+        deserializer: KafkaRecordDeserializationSchema.of(({ key, value, timestamp, offset, headers }) => [
+          key?.toString(),
+          value?.toString(),
+          offset === 0n ? timestamp : 'later',
+          headers.map((header) => `${header.key}=${header.value?.toString()}`).join(),
+        ]),
+      }),
+    )
+    assert.deepEqual(seen, [
+      ['ключ', '{"ü":1}', 5, 'h=x'],
+      [undefined, undefined, 'later', ''],
+    ])
+    await server.createTopic('json')
+    await server.java.produceJson('json', [{ a: 1 }], { key: () => '"k"' })
+    const json = KafkaSource.from({
+      ...common,
+      topics: 'json',
+      deserializer: new JsonKeyValueDeserializationSchema(true),
+    })
+    assert.deepEqual(await readAll(json), [
+      { key: 'k', value: { a: 1 }, metadata: { offset: 0, topic: 'json', partition: 0 } },
+    ])
+  })
+})
