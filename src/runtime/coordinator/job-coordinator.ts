@@ -12,7 +12,7 @@ import type { AttemptSink, Lineage } from '../checkpoint/job-log-record.ts'
 import { RestartStrategy } from '../restart/restart-strategy.ts'
 import type { CheckpointFigures } from './checkpoint-coordinator.ts'
 import { Execution, type ExecutionOutcome } from './execution.ts'
-import { type JobPlan, longestOpenMs, poolBound, type StartOptions } from './job-plan.ts'
+import { type JobPlan, longestOpenMs, poolBound, type StartOptions, type TransactionalSink } from './job-plan.ts'
 import { recover } from './recovery.ts'
 import { decideStart, type StartDecision } from './start-decision.ts'
 import { Sweeper } from './sweeper.ts'
@@ -73,7 +73,8 @@ export class JobCoordinator {
     const { storage, ports, plan } = options
     this.#log = new JobLog({ storage, clock: ports.clock, random: ports.random })
     this.#store = new CheckpointStore(storage)
-    this.#restarts = new RestartStrategy(plan.configuration, ports.clock)
+    const checkpointing = plan.configuration.get('checkpointIntervalMs') !== undefined || plan.transactional.length > 0
+    this.#restarts = new RestartStrategy(plan.configuration, ports.clock, checkpointing)
     this.#mode = options.start.mode
   }
 
@@ -103,29 +104,24 @@ export class JobCoordinator {
 
   /** Resolves when the job finished or was stopped; rejects with what made it fail for good, or with the cancel reason. */
   async run(): Promise<JobOutcome> {
-    const lock = await this.#lock()
+    let lock: StorageLock | undefined
     try {
+      lock = await this.#lock()
       return await this.#attempts()
     } finally {
-      for (const sink of this.#options.plan.transactional) await sink.ledger.close()
-      await lock.release()
+      for (const sink of this.#options.plan.transactional) await this.#quietly('ledger', () => sink.ledger.close())
+      await this.#quietly('lock', async () => lock?.release())
     }
   }
 
   async #attempts(): Promise<JobOutcome> {
     const { onStatus, ports } = this.#options
-    await this.#log.read()
     for (;;) {
       const outcome = await this.#attempt()
       if (outcome.kind !== 'failed') return outcome
       const { error } = outcome
-      if (this.#cancelled.signal.aborted) {
-        await this.#append({ kind: 'cancelled' })
-        throw this.#cancelled.signal.reason
-      }
-      if (isSuperseded(error)) throw error
-      // Being fenced, and any failure at all, leads to the same check: whose job is it now? (rule 9)
-      if (this.#log.attempt > 0) await this.#log.checkOwnership()
+      await this.#refuseWhenSuperseded(error)
+      await this.#endIfCancelled()
       const delayMs = this.#ran && !this.#stopping ? this.#restarts.onFailure(error) : undefined
       if (delayMs === undefined) {
         await this.#append({ kind: 'failed', message: describeError(error) })
@@ -137,23 +133,46 @@ export class JobCoordinator {
       )
       onStatus('restarting', { attempt: this.#log.attempt, error })
       await ports.clock.sleep(delayMs, this.#cancelled.signal).catch(() => undefined)
-      if (this.#cancelled.signal.aborted) throw this.#cancelled.signal.reason
-      await this.#log.read()
+      await this.#refuseWhenSuperseded(error)
+      await this.#endIfCancelled()
     }
+  }
+
+  /** Being fenced, and any failure at all, leads to the same check: whose job is it now? (rule 9) */
+  async #refuseWhenSuperseded(error: Error): Promise<void> {
+    if (isSuperseded(error)) throw error
+    if (this.#log.attempt === 0) return
+    try {
+      await this.#log.checkOwnership()
+    } catch (unsure) {
+      // Storage that is away is one more failure, not another owner; the next attempt's record asks again.
+      if (isSuperseded(toError(unsure))) throw unsure
+    }
+  }
+
+  async #endIfCancelled(): Promise<void> {
+    if (!this.#cancelled.signal.aborted) return
+    await this.#append({ kind: 'cancelled' })
+    throw this.#cancelled.signal.reason
   }
 
   /** One attempt, from its record in the log to its end. Failures come back as an outcome. */
   async #attempt(): Promise<JobOutcome | (ExecutionOutcome & { kind: 'failed' })> {
     const { onStatus, plan } = this.#options
+    const { signal } = this.#cancelled
     try {
+      signal.throwIfAborted()
+      await this.#log.read()
       const begun = await this.#begin()
       if (begun === 'already-finished') return { kind: 'finished', alreadyBefore: true }
       onStatus('recovering', { attempt: this.#log.attempt })
+      signal.throwIfAborted()
       const restored = await recover({ ...this.#shared(), plan })
       if (begun.decision.kind === 'settle-and-finish' && restored?.final === true) {
         await this.#log.append({ kind: 'finished' })
         return { kind: 'finished', alreadyBefore: false }
       }
+      signal.throwIfAborted()
       if (this.#stopping) return await this.#end('stop')
       const outcome = await this.#execute(begun, restored)
       return outcome.kind === 'failed' ? outcome : await this.#end(outcome.reason)
@@ -182,7 +201,6 @@ export class JobCoordinator {
         onStatus('running', { attempt: this.#log.attempt })
       },
     })
-    if (this.#cancelled.signal.aborted) this.#execution.cancel(toError(this.#cancelled.signal.reason))
     const swept = sweeper.run(sweeping.signal)
     const outcome = await this.#execution.run()
     sweeping.abort()
@@ -209,7 +227,7 @@ export class JobCoordinator {
       const decision = decideStart(history, this.#mode)
       if (decision.kind === 'already-finished') return 'already-finished'
       if (sinks.length === 0) await this.#planSinks(sinks, settings)
-      if (history.empty) await this.#checkForeignTransactions()
+      const foreign = history.empty ? await this.#foreignTransactions() : []
       const lineage = decision.kind === 'begin' ? { id: ports.random.hex(8), begin: decision.begin } : history.lineage
       assert(lineage !== undefined, 'a log with attempts has a lineage')
       const firstCheckpoint = history.highestCheckpoint + 1
@@ -217,6 +235,8 @@ export class JobCoordinator {
       if (number !== undefined) {
         // A restart inside this process goes on in the lineage that has just begun.
         this.#mode = 'resume'
+        // Only now: whoever has not got a place in the log aborts nothing (rule 9).
+        for (const { sink, transactionalId } of foreign) await sink.ledger.abortById(transactionalId)
         return { decision, lineage, settings }
       }
       await this.#log.read()
@@ -241,14 +261,18 @@ export class JobCoordinator {
     }
   }
 
-  /** Rule 17: an empty log, and yet transactions of the own prefix are open. Whose are they? */
-  async #checkForeignTransactions(): Promise<void> {
+  /**
+   * Rule 17: an empty log, and yet transactions of the own prefix are open. Whose are they? Answers those that a fresh start
+   * aborts, and throws for a start that did not say so.
+   */
+  async #foreignTransactions(): Promise<{ sink: TransactionalSink; transactionalId: string }[]> {
     const { plan, storage, durable } = this.#options
+    const foreign: { sink: TransactionalSink; transactionalId: string }[] = []
     for (const sink of plan.transactional) {
       const open = await sink.ledger.openTransactions(attemptId(Number.MAX_SAFE_INTEGER))
       if (open === undefined || open.length === 0) continue
       if (this.#mode === 'fresh' || !durable) {
-        for (const { transactionalId } of open) await sink.ledger.abortById(transactionalId)
+        for (const { transactionalId } of open) foreign.push({ sink, transactionalId })
         continue
       }
       const list = open.map(({ transactionalId, state }) => `${transactionalId} (${state})`).join(', ')
@@ -263,6 +287,7 @@ export class JobCoordinator {
         },
       )
     }
+    return foreign
   }
 
   async #lock(): Promise<StorageLock> {
@@ -285,6 +310,14 @@ export class JobCoordinator {
         { record: record.kind, error: describeError(error) },
         'the end could not be logged',
       )
+    }
+  }
+
+  async #quietly(what: string, close: () => Promise<void>): Promise<void> {
+    try {
+      await close()
+    } catch (error) {
+      this.#options.ports.logger.warn({ what, error: describeError(error) }, 'closing failed')
     }
   }
 

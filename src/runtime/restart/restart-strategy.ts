@@ -40,12 +40,16 @@ export class RestartStrategy {
   #used = 0
   #lastFailureMs = Number.NEGATIVE_INFINITY
 
-  /** `restart-strategy.type` unset: fixed-delay with a few attempts that are counted anew after ten quiet minutes. */
-  constructor(configuration: Configuration, clock: Clock) {
+  /**
+   * `restart-strategy.type` unset: with checkpoints fixed-delay, with a few attempts that are counted anew after ten quiet
+   * minutes; without checkpoints none, because a restart would begin from nothing and repeat what was written.
+   */
+  constructor(configuration: Configuration, clock: Clock, checkpointing: boolean) {
     this.#clock = clock
     const type = configuration.get('restartStrategy')
     const unset = type === undefined && !configuration.has('restartAttempts')
-    this.#attempts = type === 'none' ? 0 : unset ? DEFAULT_ATTEMPTS : configuration.get('restartAttempts')
+    this.#attempts =
+      type === 'none' || (unset && !checkpointing) ? 0 : unset ? DEFAULT_ATTEMPTS : configuration.get('restartAttempts')
     this.#forgetMs = unset ? DEFAULT_FORGET_MS : Number.POSITIVE_INFINITY
     this.#delayMs = configuration.get('restartDelayMs')
   }
