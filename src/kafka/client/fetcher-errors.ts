@@ -92,6 +92,14 @@ export function unknownPartition(
       )
 }
 
+export function topicMadeAnew(place: FetchPlace, before: string, now: string): MillraceError {
+  return new MillraceError(
+    'KAFKA_UNKNOWN_TOPIC',
+    `Topic ${place.topic} was deleted and made anew (its id was ${before}, now it is ${now}): offset ${place.offset} of partition ${place.partition} belonged to the old one. What of that was not read is gone. To read the new topic, start without the old offsets.`,
+    { next: RESTS },
+  )
+}
+
 /** The exchange itself failed in a way that trying again does not change: no right to connect, versions, a bug. */
 export function hopeless(error: unknown, place: FetchPlace): MillraceError {
   if (MillraceError.is(error)) return error

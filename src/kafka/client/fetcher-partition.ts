@@ -19,6 +19,8 @@ export class FetcherPartition {
   /** Trouble was handed up: nothing happens until the next seek. */
   halted = false
 
+  /** The id of the topic that the offsets belong to, once known. */
+  topicId: string | undefined = undefined
   broker: FetcherBroker | undefined = undefined
   leaderEpoch = -1
   /** KIP-392: the follower that the leader recommended, until when; -1 is none. */

@@ -13,7 +13,7 @@ import { type FetchResponse, type FetchResponsePartitionData, fetchApi } from '.
 import { type BatchesSeen, seeBatches } from './fetcher-batches.ts'
 import { FetcherBroker, HeldResponse, RESPONSES_MAX } from './fetcher-broker.ts'
 import type { FetcherCluster, FetcherConnection } from './fetcher-cluster.ts'
-import { fetchTrouble, fetchVerdict, hopeless, unknownPartition } from './fetcher-errors.ts'
+import { fetchTrouble, fetchVerdict, hopeless, topicMadeAnew, unknownPartition } from './fetcher-errors.ts'
 import type { FetcherPartition } from './fetcher-partition.ts'
 import { type AskedTopics, fetchRequest } from './fetcher-request.ts'
 import type { FetcherOptions } from './options.ts'
@@ -185,7 +185,9 @@ export class FetcherSender {
       const connection = await this.#cluster.connection(broker.nodeId, 'fetch')
       // What is due may have changed while the connection was made.
       const now = this.#now()
-      asked = [...broker.partitions].filter((state) => state.active && state.notBeforeMs <= now)
+      asked = [...broker.partitions].filter(
+        (state) => state.active && state.notBeforeMs <= now && this.#isSameTopic(state),
+      )
       if (asked.length === 0 || this.#closed) return
       await this.#exchange(broker, connection, asked)
     } catch (error) {
@@ -196,6 +198,19 @@ export class FetcherSender {
       this.#ask(broker)
       if (this.#unrouted.size > 0) this.#schedule()
     }
+  }
+
+  /** Offsets mean nothing in a topic that was deleted and made anew under the same name. */
+  #isSameTopic(state: FetcherPartition): boolean {
+    const topicId = this.#cluster.metadata.topicId(state.topic)
+    if (topicId === undefined || topicId === state.topicId) return true
+    if (state.topicId === undefined) {
+      state.topicId = topicId
+      return true
+    }
+    const place = { topic: state.topic, partition: state.partition, offset: state.fetchOffset }
+    this.#out.trouble(state, topicMadeAnew(place, state.topicId, topicId))
+    return false
   }
 
   async #exchange(broker: FetcherBroker, connection: FetcherConnection, asked: FetcherPartition[]): Promise<void> {

@@ -141,7 +141,7 @@ export class FetchDoubleCluster implements FetcherCluster {
 
   async #serve(node: number, request: FetchRequest, version: number): Promise<unknown> {
     const nameOf = (topic: { topic?: string; topicId?: string }): string =>
-      topic.topic ?? [...this.topicIds].find(([, id]) => id === topic.topicId)?.[0] ?? '?'
+      (version < 13 ? topic.topic : [...this.topicIds].find(([, id]) => id === topic.topicId)?.[0]) ?? '?'
     const number = this.requests.length
     const names = request.topics.flatMap((topic) =>
       topic.partitions.map((p) => `${nameOf(topic)}/${p.partition}@${p.fetchOffset}`),

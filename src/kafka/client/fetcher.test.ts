@@ -470,6 +470,26 @@ test('an error that no other attempt changes is trouble, not an endless loop', a
   await fetcher.close()
 })
 
+test('a topic that was made anew is trouble, as the offset belonged to the old one, until a new offset is set', async () => {
+  const cluster = new FetchDoubleCluster({ t: 1 })
+  cluster.topicIds.set('t', 'AAAAAAAAAAAAAAAAAAAAAQ')
+  cluster.log('t/0').append(['old'])
+  const fetcher = new Fetcher(cluster, OPTIONS)
+  fetcher.add('t', 0, 0)
+  const got = await read(cluster, fetcher, 100)
+  cluster.topicIds.set('t', 'AAAAAAAAAAAAAAAAAAAAAg')
+  cluster.create('t', 1)
+  cluster.log('t/0').append(['new 0', 'new 1'])
+  await read(cluster, fetcher, 1500, got)
+  assert.deepEqual(got.of('t/0'), ['old'])
+  assert.match(got.troubles[0]?.error.message ?? '', /made anew.*offset 1 of partition 0/)
+  fetcher.seek('t', 0, 0)
+  await read(cluster, fetcher, 1000, got)
+  assert.deepEqual(got.of('t/0'), ['old', 'new 0', 'new 1'])
+  assert.equal(got.troubles.length, 1)
+  await fetcher.close()
+})
+
 test('topics go by id where all have one, by name otherwise', async () => {
   const cluster = new FetchDoubleCluster({ t: 1, u: 1 })
   cluster.topicIds.set('t', 'AAAAAAAAAAAAAAAAAAAAAQ')

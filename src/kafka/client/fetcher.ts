@@ -155,6 +155,7 @@ export class Fetcher {
     assert(Number.isSafeInteger(offset) && offset >= 0, `${offset} is no offset to fetch ${topic}-${partition} from`)
     const state = this.#known(topic, partition)
     state.halted = false
+    state.topicId = undefined
     state.checksumFailures = 0
     state.notBeforeMs = 0
     this.#voidCurrent(state)

@@ -8,6 +8,7 @@ import { KafkaErrorCode } from '../protocol/errors.ts'
 import type { ProducerOptions } from './options.ts'
 import { DoubleCluster, type Fate } from './producer.test-double.ts'
 import { Producer } from './producer.ts'
+import { ProducerLane } from './producer-lane.ts'
 import type { ProducerIdentity } from './transactions.ts'
 
 const OPTIONS: ProducerOptions = {
@@ -182,6 +183,34 @@ test('5: a seal resolves when its own records are acknowledged, not later ones',
   assert.ok(secondDone)
 })
 
+test('5: a plain seal answers for the plain records of earlier seals too', async () => {
+  const cluster = new DoubleCluster({ t: 2 }, 2)
+  cluster.fate = (_, node) => (node === 0 ? { delayMs: 5000 } : 'served')
+  const producer = new Producer(cluster, OPTIONS)
+  await appendAll(producer, 't', 0, ['slow'])
+  const first = producer.seal()
+  await appendAll(producer, 't', 1, ['quick'])
+  const second = producer.seal()
+  await cluster.clock.advance(100)
+  assert.deepEqual([cluster.log('t/0').values, cluster.log('t/1').values], [[], ['quick']])
+  await within(cluster, second)
+  assert.deepEqual(cluster.log('t/0').values, ['slow'])
+  assert.deepEqual([...(await first).records], [['t', 1]])
+})
+
+test('6: an identity that was used by a transaction before is refused as a bug', async () => {
+  const cluster = new DoubleCluster({ t: 1 }, 1)
+  const producer = new Producer(cluster, OPTIONS)
+  producer.beginTransaction('id', 2, identity(1, 4))
+  await within(cluster, producer.seal())
+  producer.beginTransaction('id', 2, identity(1, 4))
+  await appendAll(producer, 't', 0, ['v'])
+  await within(cluster, producer.seal())
+  producer.beginTransaction('id', 2, identity(1, 4))
+  await assert.rejects(appendAll(producer, 't', 0, ['w']), /second transaction under producer id 1, epoch 4/)
+  assert.deepEqual(cluster.log('t/0').values, ['v'])
+})
+
 test('6: nothing is sent before the identity is known, and appends do not wait for it', async () => {
   const cluster = new DoubleCluster({ t: 1 }, 1)
   const producer = new Producer(cluster, OPTIONS)
@@ -345,7 +374,7 @@ test('linger.ms sends what is there by one timer, and a full batch goes at once'
   await producer.close({ discard: true })
 })
 
-test('buffer.memory used up shows as blocked, sends what is open and passes when acknowledged', async () => {
+test('11: buffer.memory used up shows as blocked, sends what is open and passes when acknowledged', async () => {
   const cluster = new DoubleCluster({ t: 4 }, 1)
   const producer = new Producer(cluster, {
     ...OPTIONS,
@@ -375,6 +404,17 @@ test('a record above max.request.size is refused, with nothing appended and the 
   assert.deepEqual(cluster.log('t/0').values, ['y'.repeat(900)])
 })
 
+test('sequences begin again at 0 after the largest', () => {
+  const lane = new ProducerLane('t', 0)
+  const row = {}
+  assert.equal(lane.takeSequences(row, 0x7fff_fff0), 0)
+  assert.equal(lane.takeSequences(row, 16), 0x7fff_fff0)
+  assert.equal(lane.takeSequences(row, 5), 0)
+  assert.equal(lane.takeSequences(row, 0x7fff_fffa), 5)
+  assert.equal(lane.takeSequences(row, 3), 0x7fff_ffff)
+  assert.equal(lane.takeSequences({}, 3), 0)
+})
+
 test('records without key and partition fill one batch before they go elsewhere', async () => {
   const cluster = new DoubleCluster({ t: 8 }, 2)
   const producer = new Producer(cluster, { ...OPTIONS, batchSize: 2000 })
@@ -391,7 +431,7 @@ test('records without key and partition fill one batch before they go elsewhere'
   )
 })
 
-test('buffers are used again only after the acknowledgement', async () => {
+test('10: buffers are used again only after the acknowledgement', async () => {
   const cluster = new DoubleCluster({ t: 1 }, 1)
   // The cluster reads the bytes late; a buffer used again before would show other values.
   cluster.fate = () => ({ delayMs: 50 })

@@ -149,7 +149,6 @@ export class Producer {
     this.#scope = scope
     identity
       .then((known) => {
-        this.#checkIsNew(transactionalId, known)
         scope.version ??= known.version
         this.#identified(scope, known)
       })
@@ -241,6 +240,7 @@ export class Producer {
     if (this.#failure !== undefined || scope.identity !== undefined) return
     assert(scope.transactionalId === undefined || scope.version !== undefined, 'a transaction has a version')
     scope.identity = identity
+    this.#checkIsNew(scope)
     // Until the version was known, partitions were noted for the coordinator; version 2 does not ask it.
     if (scope.version === 2) scope.toAdd.clear()
     this.#enlistment.changed(scope)
@@ -268,6 +268,7 @@ export class Producer {
       if (scope.transactionalId === undefined) this.#identifyPlain(scope)
     }
     scope.lanes.add(lane)
+    if (scope.lanes.size === 1) this.#checkIsNew(scope)
     if (scope.transactionalId === undefined || scope.version === 2) return
     scope.toAdd.add(lane)
     this.#enlistment.changed(scope)
