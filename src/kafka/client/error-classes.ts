@@ -347,15 +347,17 @@ export interface BrokerErrorPlace {
   readonly right?: string
   /** What the broker says about it. */
   readonly message?: string | null
+  /** Set when the caller knows better than the class, as when it has waited long enough. */
+  readonly retriable?: boolean
 }
 
-/** An answer with an error code as an error; retriable exactly when its class is. */
+/** An answer with an error code as an error; retriable when its class is, unless the place says otherwise. */
 export function brokerError(errorCode: number, place: BrokerErrorPlace): MillraceError {
   const { class: errorClass, code, name, meaning } = classify(errorCode, place.context)
   const said =
     place.message === undefined || place.message === null || place.message === '' ? '' : ` (${place.message})`
   const missing = code === 'KAFKA_AUTHORIZATION_FAILED' && place.right !== undefined ? ` (${place.right})` : ''
-  const retriable = errorClass === 'retriable'
+  const retriable = place.retriable ?? errorClass === 'retriable'
   return new MillraceError(code, `${place.doing} was answered ${name}${said}: ${meaning}${missing}.`, {
     retriable,
     next: retriable ? 'It is tried again until the time limit.' : 'It is not tried again.',
