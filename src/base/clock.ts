@@ -23,6 +23,9 @@ export interface Clock {
   nextTurn(): Promise<void>
 }
 
+/** `setTimeout` takes a longer delay for 1 ms. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1
+
 export class SystemClock implements Clock {
   now(): number {
     return Date.now()
@@ -33,8 +36,16 @@ export class SystemClock implements Clock {
   }
 
   setTimer(delayMs: number, callback: () => void, options?: { readonly background?: boolean }): Timer {
-    const handle = setTimeout(callback, delayMs)
-    if (options?.background === true) handle.unref()
+    let handle: NodeJS.Timeout
+    const wait = (restMs: number): void => {
+      const longer = restMs > LONGEST_TIMEOUT_MS
+      handle = setTimeout(
+        longer ? () => wait(restMs - LONGEST_TIMEOUT_MS) : callback,
+        longer ? LONGEST_TIMEOUT_MS : restMs,
+      )
+      if (options?.background === true) handle.unref()
+    }
+    wait(delayMs)
     return { cancel: () => clearTimeout(handle) }
   }
 

@@ -47,7 +47,12 @@ export class DirectoryStorage implements Storage {
     try {
       const target = this.#at(path)
       const temporary = await this.#writeTemporary(target, bytes)
-      await rename(temporary, target)
+      try {
+        await rename(temporary, target)
+      } catch (error) {
+        await rm(temporary, { force: true })
+        throw error
+      }
       await syncDirectory(dirname(target))
     } catch (error) {
       throw this.#failed('write', path, error)
@@ -111,8 +116,12 @@ export class DirectoryStorage implements Storage {
     try {
       await file.writeFile(bytes)
       await file.sync()
-    } finally {
       await file.close()
+    } catch (error) {
+      // A full disk must not be filled further by what did not fit.
+      await file.close().catch(() => undefined)
+      await rm(temporary, { force: true })
+      throw error
     }
     return temporary
   }

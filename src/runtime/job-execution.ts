@@ -66,7 +66,12 @@ export function runJobGraph(graph: JobGraph, options: RunOptions): JobExecution 
     createHost: () => new LocalTaskHost(graph, ports),
     onStatus: (next, detail) => setStatus(next, detail.attempt, detail.error),
   })
-  const cancel = (reason: Error): void => coordinator.cancel(reason)
+  let ended = false
+  let cancelledWith: Error | undefined
+  const cancel = (reason: Error): void => {
+    cancelledWith ??= reason
+    coordinator.cancel(cancelledWith)
+  }
   const onAbort = (): void => cancel(toError(signal?.reason))
   const result = run()
   result.catch(() => undefined)
@@ -77,6 +82,7 @@ export function runJobGraph(graph: JobGraph, options: RunOptions): JobExecution 
     const beganMs = ports.clock.monotonic()
     try {
       const outcome = await coordinator.run()
+      ended = true
       setStatus(outcome.kind, 0)
       const { recordsIn, recordsOut } = coordinator.figures
       return {
@@ -88,8 +94,8 @@ export function runJobGraph(graph: JobGraph, options: RunOptions): JobExecution 
         accumulators: {},
       }
     } catch (error) {
-      const cancelled = error === cancelReason || (signal?.aborted === true && error === signal.reason)
-      setStatus(cancelled ? 'cancelled' : 'failed', 0, toError(error))
+      ended = true
+      setStatus(cancelledWith !== undefined && error === cancelledWith ? 'cancelled' : 'failed', 0, toError(error))
       throw error
     } finally {
       signal?.removeEventListener('abort', onAbort)
@@ -107,8 +113,10 @@ export function runJobGraph(graph: JobGraph, options: RunOptions): JobExecution 
       await result.catch(() => undefined)
     },
     stop: async () => {
-      setStatus('stopping', 0)
-      coordinator.stop()
+      if (!ended) {
+        setStatus('stopping', 0)
+        coordinator.stop()
+      }
       await result
     },
   }

@@ -1,4 +1,5 @@
 /** Runs every task on the caller's thread and event loop: no worker threads, the same task code. */
+import { toError } from '../base/index.ts'
 import type { JobGraph, RuntimePorts } from '../core/index.ts'
 import {
   type CoordinatorMessage,
@@ -22,7 +23,15 @@ export class LocalTaskHost implements TaskHost {
   }
 
   deploy(spec: TaskSpec, receive: (message: TaskMessage) => void): void {
-    const task = new Task({ graph: this.#graph, spec, ports: this.#ports, report: receive })
+    let task: Task
+    try {
+      task = new Task({ graph: this.#graph, spec, ports: this.#ports, report: receive })
+    } catch (error) {
+      // Nothing was opened: there is nothing to close.
+      receive({ kind: 'failed', error: toError(error) })
+      receive({ kind: 'closed' })
+      return
+    }
     this.#tasks.set(taskKey(spec.task), task)
     void task.run()
   }

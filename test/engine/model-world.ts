@@ -1,8 +1,10 @@
 /**
  * A small world outside the engine: an input of numbered records in splits and an output that knows transactions, with the
  * answers that matter of a real broker (an id that is initialised again loses its open transaction; ending is idempotent).
- * It outlives the incarnations of a job: a crash kills one incarnation, whose calls then never return.
+ * It outlives the incarnations of a job: one process's life each, which may crash, sleep and wake, or have its storage fail.
+ * Time is simulated: a turn of the event loop is a millisecond, so that a run is decided by its seed and its plan alone.
  */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import {
   type Clock,
@@ -13,27 +15,10 @@ import {
   SeededRandom,
   type Storage,
   type StorageLock,
-  SystemClock,
   silentLogger,
 } from '../../src/base/index.ts'
-import type {
-  AttemptIds,
-  ElementTime,
-  JobGraph,
-  RuntimePorts,
-  Sink,
-  SinkWriter,
-  SinkWriterContext,
-  Source,
-  SourceReader,
-  SplitOutput,
-  TransactionalSide,
-  TransactionLedger,
-  VersionedSerializer,
-} from '../../src/core/index.ts'
-import { type SubtaskIndex, subtaskIndex } from '../../src/core/index.ts'
-
-export const PREFIX = 'model'
+import type { RuntimePorts } from '../../src/core/index.ts'
+import { SimulatedClock } from '../../src/testing/index.ts'
 
 interface ModelTransaction {
   state: 'open' | 'committed' | 'aborted'
@@ -104,390 +89,184 @@ export class ModelWorld {
   }
 }
 
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve))
+const never = <T>(): Promise<T> => new Promise<T>(() => undefined)
+
+/** Turns of the event loop after which a life that neither ends nor dies hangs. */
+const TURNS_MAX = 50_000
+
+/** Who is publishing a joint: several incarnations may live at once. */
+const living = new AsyncLocalStorage<Incarnation>()
+
+/** What a storage call may be told: fail before it did anything, or after. */
+export type StorageFault = (operation: 'write' | 'put' | 'list', path: string) => 'before' | 'after' | undefined
+
 /** One process's life. `crash` ends it: whatever it awaits never comes, whatever it calls does nothing. */
 export class Incarnation {
   readonly world: ModelWorld
   readonly ports: RuntimePorts
   readonly storage: Storage
-  dead = false
   readonly crashed: Promise<void>
+  readonly tooOld: Promise<void>
+  /** Settable by tests. */
+  storageFault: StorageFault = () => undefined
+  /** True when the flush that begins now is never acknowledged. */
+  flushStalls: (checkpoint: number) => boolean = () => false
+  /** Called before each element: throwing fails the task. */
+  onElement: (value: number) => void = () => undefined
+  #dead = false
+  #ended = false
+  #sleeping: { readonly woken: Promise<void>; readonly wake: () => void } | undefined
   #onCrash: () => void = () => undefined
-  readonly #joints: string[] = []
-  #listener: ((message: unknown) => void) | undefined
+  #onTooOld: () => void = () => undefined
+  readonly #clock = new SimulatedClock()
+  readonly #listeners: ((message: unknown) => void)[] = []
 
   constructor(world: ModelWorld, seed: number) {
     this.world = world
     this.crashed = new Promise((resolve) => {
       this.#onCrash = resolve
     })
-    this.ports = { clock: mortalClock(this), random: new SeededRandom(seed), network: noNetwork, logger: silentLogger }
+    this.tooOld = new Promise((resolve) => {
+      this.#onTooOld = resolve
+    })
+    this.ports = {
+      clock: mortalClock(this, this.#clock),
+      random: new SeededRandom(seed),
+      network,
+      logger: silentLogger,
+    }
     this.storage = mortalStorage(this, world.disk)
   }
 
-  /** Dies when the `nth` joint of that name is passed. */
-  crashAt(name: string, nth: number): void {
-    let seen = 0
-    this.onJoint((message) => {
-      if (message.name === name && ++seen === nth) this.crash()
+  get dead(): boolean {
+    return this.#dead
+  }
+
+  get asleep(): boolean {
+    return this.#sleeping !== undefined
+  }
+
+  /** Runs the work as this process, with its time going on, until it ends or the process dies. */
+  async live<T>(work: () => Promise<T>): Promise<T> {
+    return living.run(this, async () => {
+      void this.#goOn()
+      try {
+        return await work()
+      } finally {
+        this.end()
+      }
     })
   }
 
-  onJoint(listener: (message: JointMessage) => void): void {
-    this.#listener = (message) => {
-      if (this.dead) return
-      this.#joints.push((message as JointMessage).name)
-      listener(message as JointMessage)
+  async #goOn(): Promise<void> {
+    let slept = 0
+    for (let age = 0; !this.#dead && !this.#ended; age++) {
+      if (age === TURNS_MAX) this.#onTooOld()
+      await turn()
+      if (this.#sleeping !== undefined) slept++
+      else if (!this.#dead) {
+        this.#clock.advance(1 + slept)
+        slept = 0
+      }
     }
-    subscribe('millrace:joint', this.#listener)
   }
 
-  get joints(): readonly string[] {
-    return this.#joints
+  /** Calls back at each joint that this process passes. */
+  onJoint(callback: (message: JointMessage) => void): void {
+    const listener = (message: unknown): void => {
+      if (!this.#dead && living.getStore() === this) callback(message as JointMessage)
+    }
+    this.#listeners.push(listener)
+    subscribe('millrace:joint', listener)
+  }
+
+  /** Calls back when the `nth` joint of that name is passed. */
+  atJoint(name: string, nth: number, callback: () => void): void {
+    let seen = 0
+    this.onJoint((message) => {
+      if (message.name === name && ++seen === nth) callback()
+    })
+  }
+
+  crashAt(name: string, nth: number): void {
+    this.atJoint(name, nth, () => this.crash())
   }
 
   crash(): void {
-    this.dead = true
+    this.#dead = true
     this.end()
     this.#onCrash()
   }
 
-  end(): void {
-    if (this.#listener !== undefined) unsubscribe('millrace:joint', this.#listener)
+  /** Stands still at its next call outside, until `wake`. */
+  sleep(): void {
+    let wake = (): void => undefined
+    const woken = new Promise<void>((resolve) => {
+      wake = resolve
+    })
+    this.#sleeping ??= { woken, wake }
   }
 
-  /** A call outside: takes a turn, and never returns to a dead one. */
+  wake(): void {
+    const sleeping = this.#sleeping
+    this.#sleeping = undefined
+    sleeping?.wake()
+  }
+
+  end(): void {
+    this.#ended = true
+    for (const listener of this.#listeners) unsubscribe('millrace:joint', listener)
+  }
+
+  /** A call outside: takes a turn, stands still while the process sleeps, and never returns to a dead one. */
   async call<T>(action: () => T): Promise<T> {
-    if (this.dead) return new Promise(() => undefined)
-    await new Promise((resolve) => setImmediate(resolve))
-    if (this.dead) return new Promise(() => undefined)
+    await this.#turn()
     const result = action()
-    await new Promise((resolve) => setImmediate(resolve))
-    if (this.dead) return new Promise(() => undefined)
+    await this.#turn()
     return result
+  }
+
+  async #turn(): Promise<void> {
+    if (this.#dead) return never()
+    await turn()
+    while (this.#sleeping !== undefined) await this.#sleeping.woken
+    if (this.#dead) return never()
   }
 }
 
-function mortalClock(life: Incarnation): Clock {
-  const clock = new SystemClock()
+function mortalClock(life: Incarnation, clock: SimulatedClock): Clock {
   return {
     now: () => clock.now(),
     monotonic: () => clock.monotonic(),
-    setTimer: (delayMs, callback, options) => {
-      const timer = clock.setTimer(delayMs, () => (life.dead ? undefined : callback()), options)
-      void life.crashed.then(() => timer.cancel())
-      return timer
-    },
-    sleep: (delayMs, signal) => clock.sleep(delayMs, signal).then(() => life.call(() => undefined)),
-    nextTurn: () => (life.dead ? new Promise(() => undefined) : clock.nextTurn()),
+    setTimer: (delayMs, callback) => clock.setTimer(delayMs, () => (life.dead ? undefined : callback())),
+    sleep: (delayMs, signal) => clock.sleep(delayMs, signal),
+    nextTurn: () => life.call(() => undefined),
   }
 }
 
 function mortalStorage(life: Incarnation, disk: MemoryStorage): Storage {
-  const through = async <T>(action: () => Promise<T>): Promise<T> => {
-    if (life.dead) return new Promise(() => undefined)
-    const result = await action()
-    return life.call(() => result)
+  const through = <T>(action: () => Promise<T>): Promise<T> => life.call(action).then((result) => result)
+  const faulty = async <T>(operation: 'write' | 'put' | 'list', path: string, action: () => Promise<T>): Promise<T> => {
+    const fault = life.storageFault(operation, path)
+    if (fault === 'before') return life.call(() => storageFailed(operation, path))
+    const result = await through(action)
+    return fault === 'after' ? storageFailed(operation, path) : result
   }
   return {
     location: 'model',
     read: (path) => through(() => disk.read(path)),
-    list: (folder) => through(() => disk.list(folder)),
-    write: (path, bytes) => through(() => disk.write(path, bytes)),
-    putIfAbsent: (path, bytes) => through(() => disk.putIfAbsent(path, bytes)),
+    list: (folder) => faulty('list', folder, () => disk.list(folder)),
+    write: (path, bytes) => faulty('write', path, () => disk.write(path, bytes)),
+    putIfAbsent: (path, bytes) => faulty('put', path, () => disk.putIfAbsent(path, bytes)),
     remove: (path) => through(() => disk.remove(path)),
     // Another machine's lock is not seen: safety must not rest on it.
     lock: async (): Promise<StorageLock> => ({ release: async () => undefined }),
   }
 }
 
-const noNetwork: Network = { connect: () => Promise.reject(new Error('no network in this world')) }
-
-export interface ModelSplit {
-  readonly partition: number
-  readonly position: number
+function storageFailed(operation: string, path: string): never {
+  throw new MillraceError('STORAGE_FAILED', `could not ${operation} ${path}`)
 }
 
-const splitSerializer: VersionedSerializer<ModelSplit> = jsonSerializer()
-
-function jsonSerializer<T>(): VersionedSerializer<T> {
-  return {
-    version: 1,
-    serialize: (value) => Buffer.from(JSON.stringify(value)),
-    deserialize: (_version, bytes) => JSON.parse(Buffer.from(bytes).toString()),
-  }
-}
-
-/** Record n of partition p is the number p * 1,000,000 + n. `paceRecords` bounds what one poll emits. */
-export function modelSource(life: Incarnation, paceRecords: number): Source<unknown, unknown, unknown> {
-  const { world } = life
-  const source: Source<number, ModelSplit, null> = {
-    boundedness: 'bounded',
-    splitSerializer,
-    enumeratorStateSerializer: jsonSerializer<null>(),
-    splitId: (split) => String(split.partition),
-    createEnumerator: (context, restored) => ({
-      start: async () => {
-        const splits =
-          restored?.splits ?? Array.from({ length: world.splits }, (_, partition) => ({ partition, position: 0 }))
-        for (const split of splits) {
-          context.assignSplits(subtaskIndex(split.partition % context.parallelism), [split])
-        }
-        context.signalNoMoreSplits()
-      },
-      snapshotState: () => null,
-      close: async () => undefined,
-    }),
-    createReader: (context) => new ModelReader(life, context.output, context.time, paceRecords),
-    publishPositions: async (splits) => {
-      for (const split of splits) world.published.set(split.partition, split.position)
-    },
-    describe: () => ({ kind: 'model' }),
-  }
-  return source as unknown as Source<unknown, unknown, unknown>
-}
-
-class ModelReader implements SourceReader<ModelSplit> {
-  readonly #life: Incarnation
-  readonly #time: ElementTime
-  readonly #pace: number
-  readonly #outputOf: (split: string) => SplitOutput<number>
-  readonly #splits: { partition: number; position: number }[] = []
-  readonly #snapshots = new Map<number, ModelSplit[]>()
-  #more = true
-
-  constructor(
-    life: Incarnation,
-    output: { forSplit(split: string): SplitOutput<number> },
-    time: ElementTime,
-    pace: number,
-  ) {
-    this.#life = life
-    this.#time = time
-    this.#pace = pace
-    this.#outputOf = (split) => output.forSplit(split)
-  }
-
-  addSplits(splits: readonly ModelSplit[]): void {
-    for (const split of splits) this.#splits.push({ ...split })
-  }
-
-  noMoreSplits(): void {
-    this.#more = false
-  }
-
-  poll(): 'more' | 'waiting' | 'ended' {
-    const { recordsPerSplit } = this.#life.world
-    let emitted = 0
-    for (const split of this.#splits) {
-      const output = this.#outputOf(String(split.partition))
-      while (split.position < recordsPerSplit && emitted < this.#pace && !this.#life.dead) {
-        this.#time.timestamp = split.position
-        const value = split.partition * 1_000_000 + split.position
-        split.position++
-        emitted++
-        output.emit(value)
-      }
-    }
-    if (emitted > 0) return 'waiting'
-    return this.#more || this.#splits.some((split) => split.position < recordsPerSplit) ? 'waiting' : 'ended'
-  }
-
-  available(): Promise<void> {
-    return this.#life.call(() => undefined)
-  }
-
-  snapshotState(checkpoint: number): readonly ModelSplit[] {
-    const splits = this.#splits.map((split) => ({ ...split }))
-    this.#snapshots.set(checkpoint, splits)
-    return splits
-  }
-
-  checkpointCompleted(checkpoint: number): Promise<void> {
-    return this.#life.call(() => {
-      for (const split of this.#snapshots.get(checkpoint) ?? []) {
-        this.#life.world.published.set(split.partition, split.position)
-      }
-    })
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve()
-  }
-}
-
-export interface ModelCommittable {
-  readonly id: string
-  readonly epoch: number
-  readonly barrier: number
-  readonly count: number
-}
-
-export function modelSink(life: Incarnation): Sink<unknown, unknown> {
-  const transactional: TransactionalSide<ModelCommittable> = {
-    committableSerializer: jsonSerializer<ModelCommittable>(),
-    ownershipKey: PREFIX,
-    describeCommittable: (one) => ({
-      transactionalId: one.id,
-      producer: `${one.id}/${one.epoch}`,
-      barrier: one.barrier,
-      beganAtMs: 0,
-      records: { out: one.count },
-    }),
-    createLedger: () => modelLedger(life),
-  }
-  const sink: Sink<number, ModelCommittable> = {
-    createWriter: (context) => new ModelWriter(life, context),
-    transactional,
-    describe: () => ({ kind: 'model' }),
-  }
-  return sink as unknown as Sink<unknown, unknown>
-}
-
-/** Slots are taken and freed exactly as rule 3 says. */
-class ModelWriter implements SinkWriter<number, ModelCommittable> {
-  readonly blocked = false
-  readonly #life: Incarnation
-  readonly #context: SinkWriterContext
-  readonly #slots = new Map<number, number | 'open' | 'flushed'>()
-  #pending: number[] = []
-  #flushed: (ModelCommittable & { slot: number; ended: boolean })[] = []
-  readonly #listed = new Map<number, readonly (ModelCommittable & { slot: number; ended: boolean })[]>()
-
-  constructor(life: Incarnation, context: SinkWriterContext) {
-    this.#life = life
-    this.#context = context
-  }
-
-  write(value: number): void {
-    this.#pending.push(value)
-  }
-
-  writable(): Promise<void> {
-    return Promise.resolve()
-  }
-
-  async prepareCommit(checkpoint: number): Promise<readonly ModelCommittable[]> {
-    const records = this.#pending
-    this.#pending = []
-    if (records.length > 0) {
-      const slot = this.#takeSlot()
-      const id = `${PREFIX}-${this.#context.attempt}-${this.#context.subtask}-${slot}`
-      const epoch = await this.#life.call(() => this.#life.world.initialise(id))
-      await this.#life.call(() => this.#life.world.write(id, epoch, records))
-      this.#flushed.push({ id, epoch, barrier: checkpoint, count: records.length, slot, ended: false })
-    }
-    const listed = this.#flushed.filter((one) => !one.ended)
-    this.#listed.set(checkpoint, listed)
-    return listed.map(({ id, epoch, barrier, count }) => ({ id, epoch, barrier, count }))
-  }
-
-  async commit(checkpoint: number): Promise<void> {
-    for (const one of this.#listed.get(checkpoint) ?? []) {
-      if (one.ended) continue
-      const outcome = await this.#life.call(() => this.#life.world.end(one.id, one.epoch, true))
-      if (outcome === 'gone') throw new MillraceError('TRANSACTIONS_LOST', `${one.id} was aborted`)
-      one.ended = true
-      this.#slots.set(one.slot, checkpoint)
-    }
-  }
-
-  committed(checkpoint: number): void {
-    for (const [slot, used] of this.#slots) if (typeof used === 'number' && used <= checkpoint) this.#slots.delete(slot)
-    this.#flushed = this.#flushed.filter((one) => !one.ended || one.barrier > checkpoint)
-  }
-
-  close(): Promise<void> {
-    return Promise.resolve()
-  }
-
-  #takeSlot(): number {
-    for (let slot = 0; slot < (this.#context.settings?.poolBound ?? 0); slot++) {
-      if (this.#slots.has(slot)) continue
-      this.#slots.set(slot, 'flushed')
-      return slot
-    }
-    throw new Error('the pool of ids is used up')
-  }
-}
-
-function modelLedger(life: Incarnation): TransactionLedger<ModelCommittable> {
-  const { world } = life
-  return {
-    plan: (plan) =>
-      life.call(() => ({
-        attempt: {
-          clusterId: 'model',
-          prefix: PREFIX,
-          naming: 'POOLING' as const,
-          parallelism: plan.parallelism,
-          poolBound: plan.poolBound,
-        },
-        settings: { poolBound: plan.poolBound, transactionTimeoutMs: 50 },
-      })),
-    inspect: (committables) => life.call(() => committables.map((one) => world.stateOf(one.id, one.epoch))),
-    commit: (one) => life.call(() => world.end(one.id, one.epoch, true)),
-    abort: (one) =>
-      life.call(() => {
-        world.end(one.id, one.epoch, false)
-      }),
-    settled: () => life.call(() => undefined),
-    fence: (attempts) => fence(life, attempts),
-    openTransactions: (below) =>
-      life.call(() =>
-        world
-          .openIds()
-          .filter((id) => Number(id.split('-').at(-3)) < below)
-          .map((transactionalId) => ({ transactionalId, state: 'Ongoing' })),
-      ),
-    abortById: (id) =>
-      life.call(() => {
-        world.initialise(id)
-      }),
-    close: async () => undefined,
-  }
-}
-
-async function fence(life: Incarnation, attempts: readonly AttemptIds[]): Promise<number> {
-  const before = life.world.openIds().length
-  for (const { attempt, parallelism, poolBound } of attempts) {
-    for (let subtask: SubtaskIndex = subtaskIndex(0); subtask < parallelism; subtask = subtaskIndex(subtask + 1)) {
-      for (let slot = 0; slot < poolBound; slot++) {
-        await life.call(() => life.world.initialise(`${PREFIX}-${attempt}-${subtask}-${slot}`))
-      }
-    }
-  }
-  return before - life.world.openIds().length
-}
-
-export function modelGraph(life: Incarnation, parallelism: number, paceRecords: number): JobGraph {
-  const common = { parallelism, maxParallelism: 128, chaining: 'always' as const }
-  return {
-    jobName: 'model',
-    nodes: [
-      {
-        ...common,
-        id: 0,
-        kind: 'source',
-        name: 'numbers',
-        uid: 'numbers',
-        inputs: [],
-        source: modelSource(life, paceRecords),
-        watermarks: {
-          createGenerator: undefined,
-          timestampAssigner: undefined,
-          idleTimeoutMs: undefined,
-          alignment: undefined,
-        },
-      },
-      {
-        ...common,
-        id: 1,
-        kind: 'sink',
-        name: 'out',
-        uid: 'out',
-        inputs: [{ from: 0, partitioning: 'forward' }],
-        sink: modelSink(life),
-      },
-    ],
-  }
-}
+const network: Network = { connect: () => Promise.reject(new Error('no network in this world')) }

@@ -52,19 +52,25 @@ export class CheckpointStore {
     await this.#removeQuietly(`chk-${checkpoint}-${attempt}`)
   }
 
-  /** Removes the folders of checkpoints below `lowest`. */
+  /** Removes the folders of checkpoints below `lowest`; what cannot be removed now is tried again with the next ones. */
   async removeBelow(lowest: number): Promise<void> {
-    for (const name of await this.#storage.list('')) {
-      const match = FOLDER.exec(name)
-      if (match !== null && Number(match[1]) < lowest) await this.#removeQuietly(name)
-    }
+    await quietly(async () => {
+      for (const name of await this.#storage.list('')) {
+        const match = FOLDER.exec(name)
+        if (match !== null && Number(match[1]) < lowest) await this.#removeQuietly(name)
+      }
+    })
   }
 
-  async #removeQuietly(folder: string): Promise<void> {
-    try {
-      await this.#storage.remove(folder)
-    } catch (error) {
-      if (!MillraceError.is(error)) throw error
-    }
+  #removeQuietly(folder: string): Promise<void> {
+    return quietly(() => this.#storage.remove(folder))
+  }
+}
+
+async function quietly(work: () => Promise<void>): Promise<void> {
+  try {
+    await work()
+  } catch (error) {
+    if (!MillraceError.is(error)) throw error
   }
 }

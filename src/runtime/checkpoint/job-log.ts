@@ -10,6 +10,8 @@ import { damaged, decodeLogEntry, encodeLogEntry, type LogEntry, type LogRecord 
 const FOLDER = 'log'
 /** Records kept behind a `base` before the log is pruned again. */
 const RECORDS_MAX = 200
+/** How often a log may be pruned by another process while it is being read. */
+const READ_TRIES = 5
 
 export interface JobLogPorts {
   readonly storage: Storage
@@ -23,6 +25,8 @@ export class JobLog {
   #next = 1
   #oldest = 1
   #attempt = 0
+  /** Nonces of records whose writing was reported as failed: they may stand in the log all the same. */
+  readonly #unanswered = new Set<string>()
 
   constructor(ports: JobLogPorts) {
     this.#ports = ports
@@ -37,30 +41,45 @@ export class JobLog {
     return this.#attempt
   }
 
-  /** Reads the whole log. Throws LOG_DAMAGED. */
+  /** Reads what the log says now, from its last `base` on. Throws LOG_DAMAGED. */
   async read(): Promise<JobHistory> {
-    const numbers = await this.#numbers()
-    let entries: LogEntry[] = []
-    for (const number of numbers) {
-      const entry = await this.#readEntry(number)
-      // Records below a `base` may be half pruned: the base says all that they said.
-      if (entry.record.kind === 'base') entries = []
-      entries.push(entry)
-    }
-    for (let i = 1; i < entries.length; i++) {
-      const number = entries[i]?.number ?? 0
-      if (number !== (entries[i - 1]?.number ?? 0) + 1) {
-        throw damaged(this.#where(number - 1), 'this record is missing between others')
+    let numbers = await this.#numbers()
+    for (let tries = 1; ; tries++) {
+      const found = await this.#readFrom(numbers)
+      if (Array.isArray(found)) {
+        this.#history = JobHistory.of(found)
+        this.#oldest = numbers[0] ?? 1
+        this.#next = (numbers.at(-1) ?? 0) + 1
+        return this.#history
       }
+      // Another process may have pruned the log while it was being read; then it lists differently now.
+      const now = await this.#numbers()
+      if (tries === READ_TRIES || now.join() === numbers.join()) throw damaged(this.#where(found.missing), found.why)
+      numbers = now
     }
-    const first = entries[0]
+  }
+
+  /**
+   * Backwards until a `base`: it says all that the records below it said, and those may be half pruned, or written by a
+   * process that slept while they were.
+   */
+  async #readFrom(numbers: readonly number[]): Promise<LogEntry[] | { missing: number; why: string }> {
+    const entries: LogEntry[] = []
+    for (const number of numbers.toReversed()) {
+      const above = entries.at(-1)
+      if (above !== undefined && above.number !== number + 1) {
+        return { missing: above.number - 1, why: 'this record is missing between others' }
+      }
+      const entry = await this.#readEntry(number)
+      if (entry === undefined) return { missing: number, why: 'it was listed and cannot be found' }
+      entries.push(entry)
+      if (entry.record.kind === 'base') break
+    }
+    const first = entries.at(-1)
     if (first !== undefined && first.number !== 1 && first.record.kind !== 'base') {
-      throw damaged(this.#where(first.number - 1), 'the records before the first one are missing')
+      return { missing: first.number - 1, why: 'the records before the first one are missing' }
     }
-    this.#history = JobHistory.of(entries)
-    this.#oldest = numbers[0] ?? 1
-    this.#next = (numbers.at(-1) ?? 0) + 1
-    return this.#history
+    return entries.reverse()
   }
 
   /**
@@ -69,8 +88,8 @@ export class JobLog {
    */
   async begin(record: LogRecord & { kind: 'attempt' }): Promise<number | undefined> {
     const number = this.#next
+    if (!(await this.#put(number, number, record))) return undefined
     this.#attempt = number
-    if (!(await this.#put(number, record))) return undefined
     await this.#checkOwnership(number)
     joint('attempt-written', { attempt: number })
     return number
@@ -80,7 +99,7 @@ export class JobLog {
   async append(record: LogRecord): Promise<void> {
     assert(this.#attempt > 0, 'a record was appended before the attempt began')
     const number = this.#next
-    if (!(await this.#put(number, record))) throw this.#superseded(number)
+    if (!(await this.#put(number, this.#attempt, record))) throw this.#superseded(number)
     await this.#checkOwnership(number)
   }
 
@@ -95,22 +114,31 @@ export class JobLog {
     const base = this.#next
     await this.append({ kind: 'base', state: this.#history.compact() })
     for (const number of await this.#numbers()) {
-      if (number < base) await this.#ports.storage.remove(this.#path(number))
+      if (number < base) await this.#removeQuietly(number)
     }
     this.#oldest = base
   }
 
-  async #put(number: number, record: LogRecord): Promise<boolean> {
+  /** What stays is below a `base` and says nothing any more; the next pruning tries again. */
+  async #removeQuietly(number: number): Promise<void> {
+    try {
+      await this.#ports.storage.remove(this.#path(number))
+    } catch (error) {
+      if (!MillraceError.is(error)) throw error
+    }
+  }
+
+  async #put(number: number, attempt: number, record: LogRecord): Promise<boolean> {
     const { storage, clock, random } = this.#ports
     const at = clock.now()
     const nonce = random.hex(16)
-    const outcome = await storage.putIfAbsent(
-      this.#path(number),
-      encodeLogEntry({ nonce, attempt: this.#attempt, at, record }),
-    )
+    this.#unanswered.add(nonce)
+    const outcome = await storage.putIfAbsent(this.#path(number), encodeLogEntry({ nonce, attempt, at, record }))
     // A put that was repeated below us may find its own record: that is success.
-    if (outcome === 'exists' && (await this.#readEntry(number)).nonce !== nonce) return false
-    this.#history.apply({ number, attempt: this.#attempt, at, record })
+    const taken = outcome === 'exists' && (await this.#readEntry(number))?.nonce !== nonce
+    this.#unanswered.delete(nonce)
+    if (taken) return false
+    this.#history.apply({ number, attempt, at, record })
     this.#next = number + 1
     joint('record-linked', { number, kind: record.kind })
     return true
@@ -118,9 +146,14 @@ export class JobLog {
 
   async #checkOwnership(own: number): Promise<void> {
     const highest = (await this.#numbers()).at(-1) ?? 0
-    // A record of the own attempt beyond the known end is one whose writing was reported as failed and had succeeded.
-    if (highest > own && (await this.#readEntry(highest)).attempt !== this.#attempt) throw this.#superseded(highest)
     if (highest < own) throw damaged(this.#where(own), 'it was written by this process and is gone')
+    if (highest > own && !(await this.#isOwn(highest))) throw this.#superseded(highest)
+  }
+
+  /** A record beyond the known end is the own one when its writing was reported as failed and had succeeded. */
+  async #isOwn(number: number): Promise<boolean> {
+    const entry = await this.#readEntry(number)
+    return entry !== undefined && (entry.attempt === this.#attempt || this.#unanswered.has(entry.nonce))
   }
 
   #superseded(by: number): MillraceError {
@@ -139,9 +172,10 @@ export class JobLog {
       .sort((left, right) => left - right)
   }
 
-  async #readEntry(number: number): Promise<LogEntry> {
+  /** Undefined when another process pruned it since it was listed. */
+  async #readEntry(number: number): Promise<LogEntry | undefined> {
     const bytes = await this.#ports.storage.read(this.#path(number))
-    if (bytes === undefined) throw damaged(this.#where(number), 'it was listed and cannot be found')
+    if (bytes === undefined) return undefined
     return decodeLogEntry(number, bytes, this.#where(number))
   }
 

@@ -59,8 +59,8 @@ export class EnumeratorHost {
     }
   }
 
-  close(): Promise<void> {
-    return this.#enumerator.close()
+  async close(): Promise<void> {
+    await this.#enumerator.close()
   }
 }
 

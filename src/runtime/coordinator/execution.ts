@@ -3,7 +3,7 @@
  * ended, when it is told to stop, or when something fails. It resolves only when every task is closed and nothing of it is
  * under way any more, so that the next attempt never meets this one (rule 7).
  */
-import { describeError, MillraceError, toError } from '../../base/index.ts'
+import { describeError, MillraceError, type Timer, toError } from '../../base/index.ts'
 import type { RuntimePorts, SinkAttemptSettings, VersionedBytes } from '../../core/index.ts'
 import type { TaskHost, TaskId, TaskMessage } from '../channel/messages.ts'
 import { taskKey } from '../channel/messages.ts'
@@ -81,13 +81,27 @@ export class Execution {
     } catch (error) {
       outcome = { kind: 'failed', error: toError(error) }
     }
-    const failure = outcome.kind === 'failed' ? outcome.error : undefined
+    let failure = outcome.kind === 'failed' ? outcome.error : undefined
     this.#abort.abort(failure)
     this.#checkpoints.close(failure ?? new Error('the execution has ended'))
     // A `completed` record may be on its way: what the log says is read only after it arrived or failed.
     await work?.catch(() => undefined)
+    if (failure !== undefined) {
+      failure = await this.#unlessSuperseded(failure)
+      outcome = { kind: 'failed', error: failure }
+    }
     const lingering = await this.#close(failure)
     return lingering === undefined ? outcome : { kind: 'failed', error: lingering }
+  }
+
+  /** Any failure, being fenced among them, leads to the question whose job it is: before tasks abort anything (rule 9). */
+  async #unlessSuperseded(failure: Error): Promise<Error> {
+    try {
+      await this.#options.log.checkOwnership()
+    } catch (error) {
+      if (MillraceError.is(error) && error.code === 'SUPERSEDED') return error
+    }
+    return failure
   }
 
   /** A last checkpoint and its commit, then the end. */
@@ -111,6 +125,8 @@ export class Execution {
     }
     await opened
     for (const node of plan.sources) {
+      // A task may have failed meanwhile: what is started now would never be closed.
+      if (this.#abort.signal.aborted) return
       const enumerator = new EnumeratorHost({
         node,
         ports: this.#options.ports,
@@ -214,27 +230,27 @@ export class Execution {
   async #close(failure: Error | undefined): Promise<MillraceError | undefined> {
     const { host, plan, ports } = this.#options
     const abandon = MillraceError.is(failure) && failure.code === 'SUPERSEDED'
+    const tasksGone = new Promise<void>((resolve) => {
+      this.#onClosed = resolve
+      if (this.#unclosed.size === 0) resolve()
+    })
     for (const task of plan.tasks) if (this.#unclosed.has(taskKey(task))) host.send(task, { kind: 'close', abandon })
-    for (const enumerator of this.#enumerators) {
-      await enumerator.close().catch((error: unknown) => {
+    const enumeratorsGone = this.#enumerators.map((enumerator) =>
+      enumerator.close().catch((error: unknown) => {
         ports.logger.warn({ error: describeError(error) }, 'closing an enumerator failed')
-      })
-    }
-    if (this.#unclosed.size === 0) return undefined
-    return await new Promise((resolve) => {
-      const timer = ports.clock.setTimer(CLOSE_TIMEOUT_MS, () => {
-        resolve(
-          new MillraceError(
-            'TASKS_LINGER',
-            `tasks ${[...this.#unclosed].join(', ')} did not end within ${CLOSE_TIMEOUT_MS / 1000} s`,
-            { cause: failure, next: 'The process must end, because a new attempt may only begin when these are gone.' },
-          ),
-        )
-      })
-      this.#onClosed = () => {
-        timer.cancel()
-        resolve(undefined)
-      }
+      }),
+    )
+    let timer: Timer | undefined
+    const tooLong = new Promise<'too long'>((resolve) => {
+      timer = ports.clock.setTimer(CLOSE_TIMEOUT_MS, () => resolve('too long'))
+    })
+    const outcome = await Promise.race([Promise.all([tasksGone, ...enumeratorsGone]), tooLong])
+    timer?.cancel()
+    if (outcome !== 'too long') return undefined
+    const who = this.#unclosed.size === 0 ? 'an enumerator' : `tasks ${[...this.#unclosed].join(', ')}`
+    return new MillraceError('TASKS_LINGER', `${who} did not end within ${CLOSE_TIMEOUT_MS / 1000} s`, {
+      cause: failure,
+      next: 'The process must end, because a new attempt may only begin when these are gone.',
     })
   }
 }

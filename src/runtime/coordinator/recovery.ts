@@ -19,6 +19,9 @@ import type { PastCheckpoint } from '../checkpoint/job-log-record.ts'
 import { unpackList } from '../checkpoint/packed-list.ts'
 import type { JobPlan, StartOptions, TransactionalSink } from './job-plan.ts'
 
+/** How often what became of transactions is looked at again because it changed while they were being settled. */
+const LOOKS_MAX = 3
+
 export interface RecoveryOptions {
   readonly plan: JobPlan
   readonly start: StartOptions
@@ -38,16 +41,15 @@ export async function recover(options: RecoveryOptions): Promise<CheckpointConte
   const { log } = options
   const contents = new Map<number, CheckpointContent>()
   for (const past of log.history.unsettled) {
-    const content = await readCheckpoint(options, past)
+    const content = await readOrVoid(options, past)
     if (content === undefined) continue
     contents.set(past.record.checkpoint, content)
     await settle(options, past, content)
   }
-  const target = log.history.last
-  const restored =
-    target === undefined
-      ? undefined
-      : (contents.get(target.record.checkpoint) ?? (await readCheckpoint(options, target)))
+  let restored: CheckpointContent | undefined
+  for (let last = log.history.last; last !== undefined && restored === undefined; last = log.history.last) {
+    restored = contents.get(last.record.checkpoint) ?? (await readOrVoid(options, last))
+  }
   await fenceEarlierAttempts(options)
   if (restored !== undefined) checkGraphTakes(options, restored)
   return restored
@@ -84,9 +86,15 @@ export function flushedTransactions(
 }
 
 /** Ends all that a completed checkpoint flushed, or, when that cannot be done and nothing of it was seen, voids it. */
-async function settle(options: RecoveryOptions, past: PastCheckpoint, content: CheckpointContent): Promise<void> {
+async function settle(
+  options: RecoveryOptions,
+  past: PastCheckpoint,
+  content: CheckpointContent,
+  look = 1,
+): Promise<void> {
   const { plan, log, start, ports } = options
   const checkpoint = past.record.checkpoint
+  const lookAgain = (): Promise<void> => settle(options, past, content, look + 1)
   const flushed = flushedTransactions(plan, content, start.allowNonRestoredState)
   const states = await inspect(flushed)
   const missing = flushed.filter((_, index) => states[index] === 'gone' || states[index] === 'unknown')
@@ -94,6 +102,8 @@ async function settle(options: RecoveryOptions, past: PastCheckpoint, content: C
     for (const [index, one] of flushed.entries()) {
       if (states[index] === 'open') await one.sink.ledger.abort(one.committable)
     }
+    // A process that slept may have ended one between the look and its abort: going back would then double its records.
+    if ((await inspect(flushed)).includes('committed') && look < LOOKS_MAX) return lookAgain()
     await log.append({ kind: 'void', checkpoint })
     ports.logger.warn(
       { checkpoint, transactions: missing.map((one) => one.description.transactionalId) },
@@ -102,9 +112,13 @@ async function settle(options: RecoveryOptions, past: PastCheckpoint, content: C
     return
   }
   if (missing.length > 0) lostTransactions(options, checkpoint, missing, states.includes('unknown'))
+  let seen = states.includes('committed')
   for (const [index, one] of flushed.entries()) {
     if (states[index] !== 'open') continue
     const outcome = await one.sink.ledger.commit(one.committable)
+    // It expired since the look, before anything of the checkpoint was seen: the checkpoint can still be void.
+    if (outcome === 'gone' && !seen && look < LOOKS_MAX) return lookAgain()
+    seen ||= outcome === 'committed'
     if (outcome !== 'committed') lostTransactions(options, checkpoint, [one], outcome === 'unknown')
     joint('transaction-ended', { checkpoint, transactionalId: one.description.transactionalId })
   }
@@ -157,20 +171,22 @@ function lostTransactions(
     `checkpoint ${checkpoint}: ${verdict}: ${list}`,
     {
       next:
-        'The job stops here and changed nothing. Compare the output topics, write what is missing, and then go on with ' +
+        'The job stops here. Compare the output topics, write what is missing, and then go on with ' +
         '-D millrace.recovery.on-lost-transactions=continue.',
     },
   )
 }
 
-/** Undefined when it is damaged and the policy says to fall back (rule 10). */
-async function readCheckpoint(options: RecoveryOptions, past: PastCheckpoint): Promise<CheckpointContent | undefined> {
+/** Undefined when it is damaged and the policy says to go back (rule 10): then it is void. */
+async function readOrVoid(options: RecoveryOptions, past: PastCheckpoint): Promise<CheckpointContent | undefined> {
   const { record } = past
   try {
     return await options.store.read(record.folder, record.digest)
   } catch (error) {
     if (!MillraceError.is(error) || error.code !== 'CHECKPOINT_DAMAGED') throw error
-    const older = options.log.history.completed.findLast((other) => other.record.checkpoint < record.checkpoint)
+    const older = options.log.history.completed.findLast(
+      (other) => other.record.checkpoint < record.checkpoint && other.record.lineage === record.lineage,
+    )
     const from = older === undefined ? 'the beginning of the input' : `checkpoint ${older.record.checkpoint}`
     const topics = Object.keys(record.records)
     const doubled =
@@ -181,9 +197,7 @@ async function readCheckpoint(options: RecoveryOptions, past: PastCheckpoint): P
         `going back to ${from}, as configured: ${doubled}`,
       )
       await options.log.append({ kind: 'void', checkpoint: record.checkpoint })
-      return older === undefined || older.record.lineage !== options.log.history.lineage?.id
-        ? undefined
-        : readCheckpoint(options, older)
+      return undefined
     }
     throw new MillraceError('CHECKPOINT_DAMAGED', error.message, {
       cause: error.cause,

@@ -2,7 +2,7 @@
  * Repeats the sweep of rule 8 in the background until one transaction timeout has passed: a superseded process that slept
  * may still open a transaction under its own attempt, and readers must not wait for its timeout.
  */
-import { describeError } from '../../base/index.ts'
+import { describeError, MillraceError } from '../../base/index.ts'
 import { attemptId, type RuntimePorts } from '../../core/index.ts'
 import type { JobLog } from '../checkpoint/job-log.ts'
 import type { JobPlan } from './job-plan.ts'
@@ -38,8 +38,9 @@ export class Sweeper {
     const endMs = ports.clock.monotonic() + transactionTimeoutMs
     let pauseMs = FIRST_PAUSE_MS
     try {
-      while (ports.clock.monotonic() < endMs) {
-        await ports.clock.sleep(Math.min(pauseMs, Math.max(1, endMs - ports.clock.monotonic())), signal)
+      while (!this.#done) {
+        const leftMs = endMs - ports.clock.monotonic()
+        await ports.clock.sleep(leftMs > 0 ? Math.min(pauseMs, leftMs) : pauseMs, signal)
         pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)
         const last = ports.clock.monotonic() >= endMs
         if (await this.#sweep(last)) this.#done = last
@@ -65,6 +66,8 @@ export class Sweeper {
       }
       return true
     } catch (error) {
+      // Another owner sweeps now; the execution learns of it with its next record.
+      if (MillraceError.is(error) && error.code === 'SUPERSEDED') throw error
       ports.logger.debug({ error: describeError(error) }, 'a sweep of transactions failed and will be repeated')
       return false
     }

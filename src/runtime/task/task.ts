@@ -23,8 +23,8 @@ import type { CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
 import { Chain, contextOf } from './chain.ts'
 import { SourceOutput } from './source-output.ts'
 
-/** Records between two looks at the mailbox. */
-const POLL_RECORDS = 512
+/** Most records between two looks at the mailbox; a slow chain gets fewer, so that a slice stays one. */
+const POLL_RECORDS_MAX = 512
 /** Time between two turns of the event loop: long enough to cost nothing, short enough for I/O and timers. */
 const SLICE_MS = 4
 
@@ -37,8 +37,8 @@ export interface TaskOptions {
 
 type Letter = CoordinatorMessage | { readonly kind: 'watermark-timer' } | { readonly kind: 'wake' }
 
-/** `draining`: the end of input went through; `held`: a final barrier passed, nothing may be emitted; see SPEC.md. */
-type TaskState = 'opening' | 'running' | 'drained' | 'held' | 'closing'
+/** `drained`: the end of input went through; `held`: a final barrier passed, nothing may be emitted; see SPEC.md. */
+type TaskState = 'opening' | 'running' | 'drained' | 'held' | 'failed' | 'closing'
 
 export class Task {
   readonly #options: TaskOptions
@@ -51,6 +51,8 @@ export class Task {
   readonly #reader: SourceReader<unknown>
   readonly #records = this.#metrics.counter('numRecordsOut')
   readonly #watched = new Set<'chain' | 'reader'>()
+  readonly #pending = new Set<Promise<void>>()
+  #pollRecords = POLL_RECORDS_MAX
   #state: TaskState = 'opening'
   #failure: Error | undefined
   #abandon = false
@@ -110,11 +112,25 @@ export class Task {
       report({ kind: 'opened' })
       await this.#work()
     } catch (error) {
+      this.#state = 'failed'
       report({ kind: 'failed', error: toError(error) })
+      await this.#closeLetter()
     }
     this.#state = 'closing'
     await this.#close()
     report({ kind: 'closed' })
+  }
+
+  /** After a failure: only the coordinator knows whether the job has another owner, so nothing is aborted before it says. */
+  async #closeLetter(): Promise<void> {
+    for (;;) {
+      for (let letter = this.#mailbox.take(); letter !== undefined; letter = this.#mailbox.take()) {
+        if (letter.kind !== 'close') continue
+        this.#abandon = letter.abandon
+        return
+      }
+      await this.#mailbox.arrival()
+    }
   }
 
   async #open(): Promise<void> {
@@ -142,6 +158,12 @@ export class Task {
         this.#receive(letter)
       }
       if (this.#failure !== undefined) throw this.#failure
+      // However the loop came here: I/O and timers have their turn, even when all that is waited for is there already.
+      if (clock.monotonic() >= sliceEndsMs) {
+        await clock.nextTurn()
+        sliceEndsMs = clock.monotonic() + SLICE_MS
+        continue
+      }
       if (this.#state !== 'running') {
         await this.#mailbox.arrival()
         continue
@@ -151,14 +173,14 @@ export class Task {
         await this.#mailbox.arrival()
         continue
       }
-      const status = this.#reader.poll(POLL_RECORDS)
+      const polledMs = clock.monotonic()
+      const status = this.#reader.poll(this.#pollRecords)
+      this.#pollRecords = pollRecordsAfter(this.#pollRecords, clock.monotonic() - polledMs)
       if (status === 'ended') await this.#drain()
       else if (status === 'waiting') {
         this.#watch('reader', () => this.#reader.available())
         await this.#mailbox.arrival()
-      } else if (clock.monotonic() < sliceEndsMs) continue
-      else await clock.nextTurn()
-      sliceEndsMs = clock.monotonic() + SLICE_MS
+      }
     }
   }
 
@@ -189,7 +211,7 @@ export class Task {
         this.#snapshot(checkpointId(letter.checkpoint), letter.final)
         break
       case 'checkpoint-completed':
-        void this.#commit(checkpointId(letter.checkpoint))
+        this.#track(this.#commit(checkpointId(letter.checkpoint)))
         break
       case 'checkpoint-committed':
         for (const { operator } of this.#chain.operators) {
@@ -230,10 +252,18 @@ export class Task {
       parts.push({ uid: node.uid, role: node.kind === 'sink' ? 'committable' : 'operator', subtask, ...state })
     })
     joint('barrier-sent', { checkpoint, subtask })
-    Promise.all(pending).then(
-      () => report({ kind: 'snapshot', checkpoint, parts }),
-      (error: unknown) => report({ kind: 'declined', checkpoint, error: toError(error) }),
+    this.#track(
+      Promise.all(pending).then(
+        () => report({ kind: 'snapshot', checkpoint, parts }),
+        (error: unknown) => report({ kind: 'declined', checkpoint, error: toError(error) }),
+      ),
     )
+  }
+
+  /** Work that goes on beside the record path, and that must be over when the task says `closed`. */
+  #track(work: Promise<void>): void {
+    this.#pending.add(work)
+    void work.finally(() => this.#pending.delete(work))
   }
 
   async #commit(checkpoint: CheckpointId): Promise<void> {
@@ -267,5 +297,12 @@ export class Task {
     await quietly(this.#node.name, () => this.#reader.close())
     for (const { node, operator } of this.#chain.operators)
       await quietly(node.name, () => operator.close?.({ abandon }))
+    await Promise.allSettled(this.#pending)
   }
+}
+
+/** A function that takes a millisecond for a record must not keep barriers, timers and the network waiting for 512 of them. */
+function pollRecordsAfter(records: number, tookMs: number): number {
+  if (tookMs > SLICE_MS) return Math.max(1, records >> 1)
+  return tookMs < SLICE_MS / 4 ? Math.min(POLL_RECORDS_MAX, records * 2) : records
 }

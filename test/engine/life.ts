@@ -1,0 +1,91 @@
+/** Starts incarnations of the model job and says how each ended; what every engine test is written with. */
+import assert from 'node:assert/strict'
+import { Configuration } from '../../src/core/index.ts'
+import { type JobEvent, type JobExecution, type JobExecutionResult, runJobGraph } from '../../src/runtime/index.ts'
+import { modelGraph } from './model-job.ts'
+import { Incarnation, type ModelWorld } from './model-world.ts'
+
+export type LifeEnd =
+  | { readonly kind: 'ended'; readonly result: JobExecutionResult }
+  | { readonly kind: 'failed'; readonly error: Error }
+  | { readonly kind: 'crashed' }
+
+export interface LifeOptions {
+  readonly configure?: Readonly<Record<string, string | number>>
+  readonly fresh?: boolean
+}
+
+export interface Life {
+  readonly life: Incarnation
+  readonly events: readonly JobEvent[]
+  /** The job, once `run` was called. */
+  job(): JobExecution
+  run(): Promise<LifeEnd>
+}
+
+export function start(world: ModelWorld, seed: number, options: LifeOptions = {}): Life {
+  const life = new Incarnation(world, seed)
+  const configuration = new Configuration({
+    'execution.checkpointing.interval': 3,
+    'restart-strategy.fixed-delay.delay': 1,
+    ...options.configure,
+  })
+  const events: JobEvent[] = []
+  let running: JobExecution | undefined
+  const work = async (): Promise<LifeEnd> => {
+    const { ports, storage } = life
+    const start = { mode: options.fresh === true ? ('fresh' as const) : ('resume' as const) }
+    const onEvent = (event: JobEvent): void => {
+      events.push(event)
+    }
+    running = runJobGraph(modelGraph(life, 2, 6), { configuration, ports, storage, start, onEvent })
+    try {
+      return { kind: 'ended', result: await running.result() }
+    } catch (error) {
+      assert.ok(error instanceof Error)
+      return { kind: 'failed', error }
+    }
+  }
+  const job = (): JobExecution => {
+    assert.ok(running !== undefined, 'the job was not started')
+    return running
+  }
+  const run = (): Promise<LifeEnd> =>
+    Promise.race([
+      life.live(work),
+      life.crashed.then(() => ({ kind: 'crashed' as const })),
+      life.tooOld.then(() => assert.fail(`a life hangs; its last event: ${JSON.stringify(events.at(-1))}`)),
+    ])
+  return { life, events, job, run }
+}
+
+/** A life that is expected to come to the end of the input. */
+export async function finish(world: ModelWorld, seed: number, options: LifeOptions = {}): Promise<JobExecutionResult> {
+  const end = await start(world, seed, options).run()
+  if (end.kind === 'failed') throw end.error
+  assert.equal(end.kind, 'ended')
+  return end.kind === 'ended' ? end.result : assert.fail()
+}
+
+export function inputOf(world: ModelWorld): number[] {
+  return Array.from({ length: world.splits }, (_, split) =>
+    Array.from({ length: world.recordsPerSplit }, (_unused, n) => split * 1_000_000 + n),
+  ).flat()
+}
+
+/** The committed output is the input, each once, in the order of its split; `without` was lost and said to be. */
+export function assertExact(world: ModelWorld, without: ReadonlySet<number> = new Set()): void {
+  assert.deepEqual(
+    [...world.output].sort((left, right) => left - right),
+    inputOf(world).filter((value) => !without.has(value)),
+  )
+  for (let split = 0; split < world.splits; split++) {
+    const own = world.output.filter((value) => Math.floor(value / 1_000_000) === split)
+    assert.deepEqual(
+      own,
+      own.toSorted((left, right) => left - right),
+      `order of split ${split}`,
+    )
+    assert.equal(world.published.get(split), world.recordsPerSplit)
+  }
+}
