@@ -7,10 +7,15 @@
  *   answered, and what was not acknowledged is sent again from the first on;
  * - batches under different identities are never in flight together, so that a transaction's records lie behind those of the
  *   transaction before it, whatever is repeated;
+ * - until the broker has acknowledged a batch under an identity, only one is in flight: a broker that does not know a producer
+ *   takes any sequence, so that behind a first batch that failed the second one would be taken for the beginning;
  * - sequences begin at 0 for each identity and grow by the records of each batch.
  */
 import { assert } from '../../base/index.ts'
 import type { ProducerBatch } from './producer-batch.ts'
+
+/** Brokers forget a producer a day after its last batch; long before that a lane does not count on being remembered. */
+const REMEMBERED_MS = 15 * 60_000
 
 /** Sequences are int32 and begin again at 0 after the largest. */
 const SEQUENCE_MAX = 0x7fff_ffff
@@ -29,6 +34,9 @@ export class ProducerLane {
   /** The size of the last batch, from which the buffer of the next one is chosen. */
   lastBytes = 0
   #sequences: object | undefined
+  /** The row of sequences that the broker has seen a batch of, and when the last one was acknowledged. */
+  #confirmed: object | undefined
+  #confirmedAtMs = 0
   #nextSequence = 0
 
   constructor(topic: string, partition: number) {
@@ -39,8 +47,8 @@ export class ProducerLane {
   /** The batch that may be sent now, if any. */
   sendable(nowMs: number, inFlightMax: number): ProducerBatch | undefined {
     const first = this.pending[0]
-    if (first === undefined || this.rewinding || this.notBeforeMs > nowMs || this.inFlight >= inFlightMax)
-      return undefined
+    if (first === undefined || this.rewinding || this.notBeforeMs > nowMs) return undefined
+    if (this.inFlight >= (this.#isKnown(first, nowMs) ? inFlightMax : 1)) return undefined
     const batch = this.pending[this.inFlight]
     if (batch === undefined || batch.scope.sequences !== first.scope.sequences) return undefined
     return batch.scope.admits(this) ? batch : undefined
@@ -53,12 +61,14 @@ export class ProducerLane {
     this.inFlight++
   }
 
-  acknowledged(batch: ProducerBatch): void {
+  acknowledged(batch: ProducerBatch, nowMs: number): void {
     const index = this.pending.indexOf(batch)
     assert(index >= 0 && batch.inFlight, 'what is acknowledged was in flight')
     this.pending.splice(index, 1)
     this.#landed(batch)
     this.failures = 0
+    this.#confirmed = batch.scope.sequences
+    this.#confirmedAtMs = nowMs
   }
 
   /** Was not acknowledged and is to be sent again, with all behind it. */
@@ -78,6 +88,10 @@ export class ProducerLane {
     const left = SEQUENCE_MAX - first
     this.#nextSequence = records > left ? records - left - 1 : first + records
     return first
+  }
+
+  #isKnown(batch: ProducerBatch, nowMs: number): boolean {
+    return this.#confirmed === batch.scope.sequences && nowMs - this.#confirmedAtMs < REMEMBERED_MS
   }
 
   #landed(batch: ProducerBatch): void {

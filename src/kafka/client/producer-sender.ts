@@ -270,7 +270,7 @@ export class ProducerSender {
   #acknowledged(batch: ProducerBatch): void {
     if (this.#stopped) return
     const { lane } = batch
-    lane.acknowledged(batch)
+    lane.acknowledged(batch, this.#now())
     if (lane.pending.length === 0) this.#active.delete(lane)
     else if (!this.#leaderless.has(lane)) this.ready(lane)
     this.#events.acknowledged(batch)

@@ -142,7 +142,12 @@ class Run {
       }
     })
     this.#seals.push(sealed)
-    this.#lastSeals.set(this.#id, sealed)
+    // An empty transaction is sealed at once; the id is free when those before it are.
+    const before = this.#lastSeals.get(this.#id) ?? Promise.resolve()
+    this.#lastSeals.set(
+      this.#id,
+      before.then(() => sealed),
+    )
   }
 
   /** Plain seals answer for all before them, those of transactions for their own records. */

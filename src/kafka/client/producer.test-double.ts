@@ -178,7 +178,8 @@ function sequence(
   const last = first + records - 1
   const state = log.producers.get(producerId)
   if (state === undefined || epoch > state.epoch) {
-    if (first !== 0) return KafkaErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
+    // A broker that knows nothing of a producer takes whatever comes first: it might have forgotten the beginning.
+    if (first !== 0 && state !== undefined) return KafkaErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
     log.producers.set(producerId, { epoch, lastSequence: last, recent: [{ first, last }] })
     return undefined
   }

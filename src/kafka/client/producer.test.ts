@@ -93,14 +93,25 @@ for (const [name, fate] of FAULTS) {
 
 test('3: after a failure nothing more of the partition is sent until all in flight are answered', async () => {
   const cluster = new DoubleCluster({ t: 1 }, 1)
-  cluster.fate = once(0, { refuse: KafkaErrorCode.NOT_ENOUGH_REPLICAS })
+  cluster.fate = once(1, { refuse: KafkaErrorCode.NOT_ENOUGH_REPLICAS })
   const producer = new Producer(cluster, { ...OPTIONS, maxRequestSize: 250 })
   await appendAll(producer, 't', 0, series('v', 120))
   await within(cluster, producer.seal())
-  // Five left before the first answer came; each after the refused one found a gap and counts as sent again.
+  // The first goes alone; then five leave before an answer comes, and each after the refused one finds a gap.
   const first = producer.metrics()
   assert.equal(first.retries, 5)
   assert.equal(first.requests, first.batches + 5)
+})
+
+test('3: the first batch under an identity goes alone, as a broker takes any sequence of a producer it does not know', async () => {
+  const cluster = new DoubleCluster({ t: 1 }, 1)
+  cluster.fate = once(0, { delayMs: 1000 })
+  const producer = new Producer(cluster, { ...OPTIONS, maxRequestSize: 250 })
+  await appendAll(producer, 't', 0, series('v', 120))
+  await cluster.clock.advance(500)
+  assert.equal(producer.metrics().requests, 1)
+  await within(cluster, producer.seal())
+  assert.deepEqual(cluster.log('t/0').values, series('v', 120))
 })
 
 test('1: without idempotence a partition has one batch in flight, so that a retry keeps the order', async () => {
