@@ -1,0 +1,31 @@
+/** W1, drain: reads a topic to its end, makes a string of each value, and counts. */
+import { defineJob, WatermarkStrategy } from 'millrace'
+import { KafkaSource, OffsetsInitializer, SimpleStringSchema } from 'millrace/kafka'
+import { DiscardingSink } from './discarding-sink.ts'
+import { reportAtExit, seen } from './meter.ts'
+
+let count = 0
+
+export default defineJob('w1', (env, params) => {
+  reportAtExit(() => count)
+  const source = KafkaSource.builder()
+    .setBootstrapServers(params.required('brokers'))
+    .setTopics(params.required('in'))
+    .setGroupId(params.required('group'))
+    .setStartingOffsets(OffsetsInitializer.earliest())
+    .setBounded(OffsetsInitializer.latest())
+    .setValueOnlyDeserializer(new SimpleStringSchema())
+    .build()
+
+  env
+    .fromSource(source, WatermarkStrategy.noWatermarks(), 'in')
+    .uid('in')
+    .filter(() => {
+      seen()
+      count++
+      return false
+    })
+    .uid('count')
+    .sinkTo(new DiscardingSink())
+    .uid('nothing')
+})
