@@ -53,15 +53,21 @@ export class BrokerFinder {
         const connection = await within(clock, remainingMs, this.#round, limits.signal)
         if (connection !== undefined) return connection
       } catch (error) {
-        if (error === OUT_OF_TIME) throw this.#unreachable(clock.monotonic() - startedMs, true)
+        if (error === OUT_OF_TIME) throw this.#notFound(clock.monotonic() - startedMs, true)
         throw error
       }
       const elapsedMs = clock.monotonic() - startedMs
-      if (this.#hopeless()) throw this.#unreachable(elapsedMs, false)
+      if (this.#hopeless()) throw this.#notFound(elapsedMs, false)
       const pauseMs = backoffMs(this.#options, random, failures)
-      if (elapsedMs + pauseMs >= timeoutMs) throw this.#unreachable(elapsedMs, true)
+      if (elapsedMs + pauseMs >= timeoutMs) throw this.#notFound(elapsedMs, true)
       await clock.sleep(pauseMs, limits.signal)
     }
+  }
+
+  /** The error for giving up now, if no broker answers. */
+  unreachable(elapsedMs: number): MillraceError | undefined {
+    if (this.#standing() !== undefined) return undefined
+    return this.#tried.size > 0 || this.#round !== undefined ? this.#notFound(elapsedMs, true) : undefined
   }
 
   close(): void {
@@ -105,7 +111,7 @@ export class BrokerFinder {
     return [...this.#tried.values()].every((error) => MillraceError.is(error) && !error.retriable)
   }
 
-  #unreachable(elapsedMs: number, retriable: boolean): MillraceError {
+  #notFound(elapsedMs: number, retriable: boolean): MillraceError {
     const addresses = [...this.#tried].map(([address, error]) => `${address} (${reason(error)})`)
     for (const { address } of this.#bootstrap) {
       const text = `${address.host}:${address.port}`

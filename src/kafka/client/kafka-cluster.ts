@@ -45,7 +45,13 @@ export class KafkaCluster {
       slot: (nodeId) => this.#slot(nodeId, 'control'),
     })
     const askMetadata = (topics: readonly string[]): Promise<MetadataResponse> => this.askMetadata(topics)
-    this.metadata = new ClusterMetadata({ ports, options, closing, askMetadata })
+    const unreachable = (elapsedMs: number): MillraceError | undefined => this.unreachable(elapsedMs)
+    this.metadata = new ClusterMetadata({ ports, options, closing, askMetadata, unreachable })
+  }
+
+  /** The error for giving up now, if no broker answers. */
+  unreachable(elapsedMs: number): MillraceError | undefined {
+    return this.#finder.unreachable(elapsedMs)
   }
 
   /** '' when the brokers have none. */

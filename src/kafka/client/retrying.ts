@@ -8,6 +8,8 @@ import type { ClusterOptions, KafkaPorts } from './options.ts'
 export interface RetryingClient {
   readonly ports: Pick<KafkaPorts, 'clock' | 'random' | 'logger'>
   readonly options: Pick<ClusterOptions, 'retryBackoffMs' | 'retryBackoffMaxMs' | 'defaultApiTimeoutMs'>
+  /** When no broker at all could be reached so far: the error that says so, which tells more than that time is over. */
+  unreachable?(elapsedMs: number): MillraceError | undefined
 }
 
 export interface RetryLimits {
@@ -30,23 +32,23 @@ export async function retrying<T>(
 ): Promise<T> {
   const { clock } = client.ports
   const timeoutMs = limits.timeoutMs ?? client.options.defaultApiTimeoutMs
-  const deadline = clock.monotonic() + timeoutMs
+  const beganMs = clock.monotonic()
+  const remaining = (): number => Math.max(0, beganMs + timeoutMs - clock.monotonic())
   let last: unknown
+  const givingUp = (attempts: number): MillraceError =>
+    client.unreachable?.(clock.monotonic() - beganMs) ?? timedOutAfter(doing, timeoutMs, attempts, last)
   for (let number = 0; ; number++) {
-    const remainingMs = deadline - clock.monotonic()
-    if (remainingMs <= 0 && number > 0) throw timedOutAfter(doing, timeoutMs, number, last)
+    const remainingMs = remaining()
     try {
-      return await within(clock, Math.max(0, remainingMs), attempt({ number, remainingMs }), limits.signal)
+      return await within(clock, remainingMs, attempt({ number, remainingMs }), limits.signal)
     } catch (error) {
       limits.signal?.throwIfAborted()
-      if (error === OUT_OF_TIME) throw timedOutAfter(doing, timeoutMs, number + 1, last)
+      if (error === OUT_OF_TIME) throw givingUp(number + 1)
       if (!MillraceError.is(error) || !error.retriable) throw error
       last = error
     }
     const pauseMs = backoffMs(client.options, client.ports.random, number)
-    // Unreachability says more than a time-out would, and has waited long enough by itself.
-    if (clock.monotonic() + pauseMs >= deadline)
-      throw isUnreachable(last) ? last : timedOutAfter(doing, timeoutMs, number + 1, last)
+    if (pauseMs >= remaining()) throw givingUp(number + 1)
     await clock.sleep(pauseMs, limits.signal)
   }
 }
@@ -83,10 +85,6 @@ export function within<T>(clock: Clock, timeoutMs: number, promise: Promise<T>, 
       (error) => finish(() => reject(error)),
     )
   })
-}
-
-function isUnreachable(error: unknown): boolean {
-  return MillraceError.is(error) && error.code === 'KAFKA_UNREACHABLE'
 }
 
 function timedOutAfter(doing: string, timeoutMs: number, attempts: number, cause: unknown): MillraceError {
