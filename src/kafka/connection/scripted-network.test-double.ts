@@ -24,6 +24,7 @@ export type Accept = (options: ConnectOptions) => Script | Error | 'silence'
 
 export class ScriptedNetwork implements Network {
   readonly connections: ScriptedConnection[] = []
+  /** Addresses in the order of attempts. */
   readonly attempts: string[] = []
   readonly #accept: Accept
 
@@ -36,7 +37,7 @@ export class ScriptedNetwork implements Network {
     const script = this.#accept(options)
     if (script === 'silence') return new Promise(() => undefined)
     if (script instanceof Error) return Promise.reject(script)
-    const connection = new ScriptedConnection(receiver, script)
+    const connection = new ScriptedConnection(receiver, script, options.port)
     this.connections.push(connection)
     return Promise.resolve(connection)
   }
@@ -49,11 +50,13 @@ export class ScriptedConnection implements NetworkConnection {
   destroyed = false
   /** What `write` says about the room left. */
   roomy = true
+  readonly port: number
   readonly #receiver: NetworkReceiver
   readonly #script: Script
   readonly #drained: (() => void)[] = []
 
-  constructor(receiver: NetworkReceiver, script: Script) {
+  constructor(receiver: NetworkReceiver, script: Script, port: number) {
+    this.port = port
     this.#receiver = receiver
     this.#script = script
   }

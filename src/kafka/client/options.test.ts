@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { parseClusterOptions, parseFetcherOptions, parseProducerOptions } from './options.ts'
+
+const SERVERS = { 'bootstrap.servers': 'a:9092' }
+
+test("without properties the defaults are Kafka's", () => {
+  const cluster = parseClusterOptions(SERVERS)
+  assert.deepEqual(cluster, {
+    bootstrapServers: [{ host: 'a', port: 9092 }],
+    clientId: 'millrace',
+    clientRack: '',
+    requestTimeoutMs: 30_000,
+    defaultApiTimeoutMs: 60_000,
+    retryBackoffMs: 100,
+    retryBackoffMaxMs: 1_000,
+    reconnectBackoffMs: 50,
+    reconnectBackoffMaxMs: 1_000,
+    connectionSetupTimeoutMs: 10_000,
+    connectionMaxIdleMs: 540_000,
+    metadataMaxAgeMs: 300_000,
+  })
+  assert.deepEqual(parseFetcherOptions({}), {
+    isolationLevel: 'read_uncommitted',
+    fetchMinBytes: 1,
+    fetchMaxBytes: 52_428_800,
+    maxPartitionFetchBytes: 1_048_576,
+    fetchMaxWaitMs: 500,
+    checkCrcs: true,
+  })
+  assert.deepEqual(parseProducerOptions({}), {
+    acks: -1,
+    batchSize: 16_384,
+    lingerMs: 5,
+    bufferMemory: 33_554_432,
+    maxInFlightRequestsPerConnection: 5,
+    deliveryTimeoutMs: 120_000,
+    requestTimeoutMs: 30_000,
+    maxRequestSize: 1_048_576,
+    compressionType: 'none',
+    enableIdempotence: true,
+    transactionTimeoutMs: 60_000,
+  })
+})
+
+test('a duration, a size and a number mean the same however they are written', () => {
+  for (const value of [10_000, '10000', ' 10000 ', '10 s', '10s', '10000ms', '10 seconds']) {
+    assert.equal(parseClusterOptions({ ...SERVERS, 'request.timeout.ms': value }).requestTimeoutMs, 10_000)
+  }
+  for (const value of [65_536, '65536', '64kb', '64 KB', '64k', '0.0625 mb']) {
+    assert.equal(parseFetcherOptions({ 'fetch.max.bytes': value }).fetchMaxBytes, 65_536)
+  }
+  assert.equal(parseFetcherOptions({ 'check.crcs': 'false' }).checkCrcs, false)
+  assert.equal(parseFetcherOptions({ 'check.crcs': false }).checkCrcs, false)
+})
+
+test('bootstrap servers: several, with spaces, IPv6, listener names; each once', () => {
+  const { bootstrapServers } = parseClusterOptions({
+    'bootstrap.servers': ' a:1, b.example.org:9093 ,[::1]:9094,PLAINTEXT://c:5,a:1,',
+  })
+  assert.deepEqual(
+    bootstrapServers.map(({ host, port }) => `${host} ${port}`),
+    ['a 1', 'b.example.org 9093', '::1 9094', 'c 5'],
+  )
+})
+
+test('a bad value is refused with its key and what it should be', () => {
+  const cases: readonly (readonly [string, string | number, () => unknown])[] = [
+    ['bootstrap.servers', '', () => parseClusterOptions({ 'bootstrap.servers': '' })],
+    ['bootstrap.servers', 'a', () => parseClusterOptions({ 'bootstrap.servers': 'a' })],
+    ['bootstrap.servers', 'a:0', () => parseClusterOptions({ 'bootstrap.servers': 'a:0' })],
+    ['bootstrap.servers', 'a:99999', () => parseClusterOptions({ 'bootstrap.servers': 'a:99999' })],
+    ['request.timeout.ms', 'soon', () => parseClusterOptions({ ...SERVERS, 'request.timeout.ms': 'soon' })],
+    ['request.timeout.ms', '10 parsecs', () => parseClusterOptions({ ...SERVERS, 'request.timeout.ms': '10 parsecs' })],
+    ['request.timeout.ms', -1, () => parseClusterOptions({ ...SERVERS, 'request.timeout.ms': -1 })],
+    ['fetch.max.bytes', '3gb', () => parseFetcherOptions({ 'fetch.max.bytes': '3gb' })],
+    ['fetch.min.bytes', '0.5', () => parseFetcherOptions({ 'fetch.min.bytes': '0.5' })],
+    ['isolation.level', 'loose', () => parseFetcherOptions({ 'isolation.level': 'loose' })],
+    ['check.crcs', 'maybe', () => parseFetcherOptions({ 'check.crcs': 'maybe' })],
+    ['compression.type', 'rar', () => parseProducerOptions({ 'compression.type': 'rar' })],
+    ['acks', '2', () => parseProducerOptions({ acks: '2' })],
+    ['enable.idempotence', 'true', () => parseProducerOptions({ acks: '1', 'enable.idempotence': 'true' })],
+  ]
+  for (const [key, value, parse] of cases) {
+    assert.throws(parse, (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'OPTION_INVALID', `${key}=${value}`)
+      assert.ok(error.message.includes(key) && error.message.includes(JSON.stringify(value)), error.message)
+      return true
+    })
+  }
+})
+
+test('a security protocol that does not exist yet is refused, not ignored', () => {
+  assert.throws(() => parseClusterOptions({ ...SERVERS, 'security.protocol': 'SASL_SSL' }), { code: 'NOT_SUPPORTED' })
+  assert.equal(parseClusterOptions({ ...SERVERS, 'security.protocol': 'plaintext' }).clientId, 'millrace')
+})
+
+test('idempotence is on unless another option forbids it', () => {
+  assert.equal(parseProducerOptions({ acks: 1 }).enableIdempotence, false)
+  assert.equal(parseProducerOptions({ acks: 0 }).acks, 0)
+  assert.equal(parseProducerOptions({ 'max.in.flight.requests.per.connection': 6 }).enableIdempotence, false)
+  assert.equal(parseProducerOptions({ 'enable.idempotence': false }).enableIdempotence, false)
+})
