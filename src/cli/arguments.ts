@@ -4,6 +4,7 @@
 import { parseArgs } from 'node:util'
 import { type LogLevel, MillraceError } from '../base/index.ts'
 import { Configuration } from '../core/index.ts'
+import type { ProfileOptions } from './profiles.ts'
 
 export interface RunCommand {
   readonly kind: 'run'
@@ -13,6 +14,8 @@ export interface RunCommand {
   readonly configuration: Configuration
   readonly logLevel: LogLevel
   readonly quiet: boolean
+  /** Undefined when no profile is asked for. */
+  readonly profiles: ProfileOptions | undefined
   readonly jobArguments: readonly string[]
 }
 
@@ -28,6 +31,9 @@ const OPTIONS = {
   define: { type: 'string', short: 'D', multiple: true },
   'log-level': { type: 'string' },
   quiet: { type: 'boolean' },
+  'cpu-prof': { type: 'boolean' },
+  'heap-prof': { type: 'boolean' },
+  'prof-dir': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
@@ -54,6 +60,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     configuration: configurationOf(values.define ?? [], values.parallelism),
     logLevel: logLevelOf(values['log-level']),
     quiet: values.quiet ?? false,
+    profiles: profilesOf(values['cpu-prof'] ?? false, values['heap-prof'] ?? false, values['prof-dir']),
     jobArguments,
   }
 }
@@ -77,6 +84,12 @@ function configurationOf(defines: readonly string[], parallelism: string | undef
   }
   if (parallelism !== undefined) configuration.set('parallelism.default', parallelism)
   return configuration
+}
+
+function profilesOf(cpu: boolean, heap: boolean, directory: string | undefined): ProfileOptions | undefined {
+  if (cpu || heap) return { cpu, heap, directory: directory ?? '.' }
+  if (directory !== undefined) throw usage(`--prof-dir ${directory}: say which profile, --cpu-prof or --heap-prof`)
+  return undefined
 }
 
 function logLevelOf(text: string | undefined): LogLevel {

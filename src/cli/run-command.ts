@@ -1,7 +1,7 @@
 /**
  * `millrace run`: loads the job, runs it in its job directory, and turns signals into a clean stop.
  */
-import { SystemClock, SystemRandom, TcpNetwork, TextLogger } from '../base/index.ts'
+import { type Clock, SystemClock, SystemRandom, TcpNetwork, TextLogger } from '../base/index.ts'
 import type { RuntimePorts } from '../core/index.ts'
 import type { JobExecutionResult } from '../runtime/index.ts'
 import { type JobClient, startJob } from '../stream/index.ts'
@@ -10,6 +10,8 @@ import { loadJob } from './load-job.ts'
 import { ProgressLine } from './progress-line.ts'
 
 export async function runCommand(command: RunCommand): Promise<number> {
+  // Loaded only when wanted: the inspector is nothing that a job needs. Before the job, so that its start is seen too.
+  if (command.profiles !== undefined) (await import('./profiles.ts')).startProfiles(command.profiles)
   const job = await loadJob(command.jobFile)
   const ports: RuntimePorts = {
     clock: new SystemClock(),
@@ -24,7 +26,7 @@ export async function runCommand(command: RunCommand): Promise<number> {
     start: { mode: command.fresh ? 'fresh' : 'resume', allowNonRestoredState: command.allowNonRestoredState },
   })
   const progress = command.quiet ? undefined : new ProgressLine(client, ports.clock, process.stderr)
-  stopOnSignals(client)
+  stopOnSignals(client, ports.clock)
   try {
     const result = await client.result()
     progress?.close()
@@ -49,16 +51,20 @@ function summary(result: JobExecutionResult): string {
   }
 }
 
-function stopOnSignals(client: JobClient): void {
-  let asked = false
+/** npx and npm forward Ctrl-C to a process that the terminal has sent it to already: both are one wish. */
+const SAME_WISH_MS = 500
+
+function stopOnSignals(client: JobClient, clock: Clock): void {
+  let askedMs: number | undefined
   const onSignal = (signal: NodeJS.Signals): void => {
-    if (asked) {
+    if (askedMs !== undefined) {
+      if (clock.monotonic() - askedMs < SAME_WISH_MS) return
       process.stderr.write(
         `\nmillrace: ${signal} again: exiting at once; the next start resumes from the last checkpoint\n`,
       )
       process.exit(1)
     }
-    asked = true
+    askedMs = clock.monotonic()
     process.stderr.write(`\nmillrace: ${signal}: taking a last checkpoint, then stopping\n`)
     // What goes wrong on the way reaches the caller through `result`.
     client.stop().catch(() => undefined)

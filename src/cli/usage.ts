@@ -12,6 +12,8 @@ Options of run:
   -D key=value                   a configuration key, e.g. -D execution.checkpointing.dir=/var/lib/millrace
       --log-level LEVEL          debug, info, warn (default) or error, on standard error
       --quiet                    no progress line
+      --cpu-prof, --heap-prof    write a profile at the end, for the developer tools of Chrome or for speedscope
+      --prof-dir DIR             where profiles are written (default: the current directory)
 
 Everything after -- goes to the job as parameters.
 Signals: SIGINT or SIGTERM takes a last checkpoint, commits it and stops; a second one exits at once.
