@@ -1,0 +1,131 @@
+/**
+ * Records a second through the producer. First its own work alone (append, CRC, request) against a broker in this process that
+ * acknowledges at once; then to a real broker on this machine. Values of 115 bytes, keys of 5, 4 partitions, batch.size 512 KB,
+ * linger 10 ms; median of 5 rounds. Run: node src/kafka/client/producer.bench.ts [records]
+ */
+import { KafkaServer } from '../../testing/index.ts'
+import { connect } from './fetcher.test-reading.ts'
+import { parseProducerOptions } from './options.ts'
+import { Producer } from './producer.ts'
+import type { ProducerCluster, ProducerConnection } from './producer-cluster.ts'
+import { initProducerId } from './transactions.ts'
+
+const RECORDS = Number(process.argv[2] ?? 2_000_000)
+const PARTITIONS = 4
+const ROUNDS = 5
+/** Records between two turns of the event loop. */
+const SLICE = 4000
+
+const texts = Array.from({ length: 4096 }, (_, id) =>
+  JSON.stringify({
+    id,
+    user: `u${id}`,
+    type: 'click',
+    ts: 1_700_000_000_000,
+    amount: 12.5,
+    pad: 'x'.repeat(32),
+  }).padEnd(115),
+)
+const keys = texts.map((_, id) => `u${String(id).padStart(4, '0')}`)
+const bytes = texts.map((text) => Buffer.from(text))
+const keyBytes = keys.map((key) => Buffer.from(key))
+const OPTIONS = parseProducerOptions({ 'batch.size': 512 * 1024, 'linger.ms': 10, 'buffer.memory': 32 << 20 })
+
+type Cells = readonly (string | Uint8Array)[]
+
+async function write(
+  cluster: ProducerCluster,
+  keyCells: Cells,
+  valueCells: Cells,
+  keyed: boolean,
+  transaction?: string,
+): Promise<number> {
+  const producer = new Producer(cluster, OPTIONS)
+  const topic = await producer.topic('out')
+  const before = performance.now()
+  if (transaction !== undefined) {
+    producer.beginTransaction(
+      transaction,
+      2,
+      initProducerId(cluster as Parameters<typeof initProducerId>[0], transaction, 60_000),
+    )
+  }
+  for (let done = 0; done < RECORDS; ) {
+    for (const end = Math.min(RECORDS, done + SLICE); done < end; done++) {
+      const index = done & 4095
+      topic.append(keyed ? -1 : done & 3, 1_700_000_000_000 + done, keyCells[index] ?? null, valueCells[index] ?? null)
+    }
+    if (producer.blocked) await producer.writable()
+    else await cluster.ports.clock.nextTurn()
+  }
+  await producer.seal()
+  const rate = RECORDS / ((performance.now() - before) / 1000)
+  await producer.close({ discard: true })
+  return rate
+}
+
+async function measure(name: string, round: (number: number) => Promise<number>): Promise<void> {
+  const rounds: number[] = []
+  const cpu = process.cpuUsage()
+  for (let number = -1; number < ROUNDS; number++) {
+    const rate = await round(number)
+    if (number >= 0) rounds.push(rate)
+  }
+  const { user, system } = process.cpuUsage(cpu)
+  rounds.sort((a, b) => a - b)
+  const perRecord = (user + system) / (RECORDS * (ROUNDS + 1))
+  process.stdout.write(
+    `${name.padEnd(44)} ${((rounds[ROUNDS >> 1] ?? 0) / 1e6).toFixed(2)} M/s, ${perRecord.toFixed(3)} us CPU a record\n`,
+  )
+}
+
+/** Acknowledges what it is sent, unread. */
+function obliging(real: ProducerCluster): ProducerCluster {
+  const connection: ProducerConnection = {
+    closed: false,
+    version: () => 12,
+    send: async <R>(_api: unknown, request: unknown) => {
+      await real.ports.clock.nextTurn()
+      const { topicData } = request as { topicData?: { name: string; partitionData: { index: number }[] }[] }
+      const responses = (topicData ?? []).map((topic) => ({
+        name: topic.name,
+        partitionResponses: topic.partitionData.map(({ index }) => ({
+          index,
+          errorCode: 0,
+          errorMessage: null,
+          logStartOffset: 0,
+        })),
+      }))
+      return { errorCode: 0, producerId: 1, producerEpoch: 0, throttleTimeMs: 0, responses } as R
+    },
+  }
+  return {
+    ports: real.ports,
+    options: real.options,
+    metadata: real.metadata,
+    connection: () => Promise.resolve(connection),
+    anyConnection: () => Promise.resolve(connection),
+    coordinator: () => Promise.resolve(connection),
+    forgetCoordinator: () => undefined,
+  }
+}
+
+const server = await KafkaServer.start({ jvm: 'throughput', heapMb: 1024 })
+try {
+  await server.createTopic('out', { partitions: PARTITIONS, config: { 'retention.bytes': 100 << 20 } })
+  const cluster = connect(server.bootstrapServers)
+  await cluster.metadata.ensure(['out'])
+  const alone = obliging(cluster)
+  await measure('alone, bytes', () => write(alone, keyBytes, bytes, false))
+  await measure('alone, bytes, by key', () => write(alone, keyBytes, bytes, true))
+  await measure('alone, strings, by key', () => write(alone, keys, texts, true))
+  await measure('to Kafka, bytes', () => write(cluster, keyBytes, bytes, false))
+  await measure('to Kafka, strings, by key', () => write(cluster, keys, texts, true))
+  await measure('to Kafka, strings, by key, in a transaction', (number) =>
+    write(cluster, keys, texts, true, `bench-${number}`),
+  )
+  process.stdout.write(`peak resident ${Math.round(process.resourceUsage().maxRSS / 1024)} MB\n`)
+  await cluster.close()
+} finally {
+  await server.close()
+}
