@@ -177,7 +177,9 @@ suite('frames', () => {
     await settle()
     const version = probe.asked[0]?.version ?? 0
     const stream = (first: number): Buffer =>
-      Buffer.concat(['one', 'two'].flatMap((id, at) => encodeResponse(metadataApi, version, first + at, cluster(id))))
+      Buffer.concat(
+        ['one', 'a longer one'].flatMap((id, at) => encodeResponse(metadataApi, version, first + at, cluster(id))),
+      )
     const length = stream(1).length
     for (let cut = 1; cut < length; cut++) {
       const { connection, peer, asked } = await open()
@@ -189,7 +191,7 @@ suite('frames', () => {
       peer.deliver([bytes.subarray(cut)])
       assert.deepEqual(
         (await Promise.all(sending)).map((answer) => answer.clusterId),
-        ['one', 'two'],
+        ['one', 'a longer one'],
       )
     }
   })
@@ -424,6 +426,19 @@ suite('the way of requests', () => {
     await clock.advance(999)
     peer.answer(asked[1] as ReceivedRequest, cluster('slow'))
     assert.equal((await second).clusterId, 'slow')
+  })
+
+  test('a request that waits already when the broker asks to slow down gets that much more time', async () => {
+    const { connection, peer, asked, clock } = await open(() => undefined, { inFlightRequestsMax: 1 })
+    const first = connection.send(metadataApi, {})
+    const second = connection.send(metadataApi, {})
+    await settle()
+    peer.answer(asked[0] as ReceivedRequest, { throttleTimeMs: 3_000 })
+    await first
+    await clock.advance(3_900)
+    assert.equal(asked.length, 2)
+    peer.answer(asked[1] as ReceivedRequest, cluster('patient'))
+    assert.equal((await second).clusterId, 'patient')
   })
 
   test('an idle connection is closed, one that is used or waited for is not', async () => {
