@@ -301,11 +301,16 @@ suite('the way of requests', () => {
   })
 
   test('no more bytes than the bound are on their way, but a single larger request leaves all the same', async () => {
-    const { connection, asked } = await open(() => undefined, { inFlightBytesMax: 1_000 })
-    const big = { topics: [{ name: 'x'.repeat(900) }] }
-    for (let n = 0; n < 3; n++) void connection.send(metadataApi, big).catch(() => undefined)
+    const { connection, peer, asked } = await open(() => undefined, { inFlightBytesMax: 1_000 })
+    const big = { topics: [{ name: 'x'.repeat(400) }] }
+    for (let n = 0; n < 6; n++) void connection.send(metadataApi, big).catch(() => undefined)
     await settle()
-    assert.equal(asked.length, 1)
+    assert.equal(asked.length, 2)
+    for (let n = 0; n < 4; n++) {
+      peer.answer(asked[n] as ReceivedRequest, {})
+      await settle()
+      assert.equal(asked.length, Math.min(6, n + 3), 'an answer makes room for the next')
+    }
     const huge = await open(() => undefined, { inFlightBytesMax: 10 })
     void huge.connection.send(metadataApi, big).catch(() => undefined)
     await settle()
