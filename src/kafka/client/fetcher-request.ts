@@ -79,7 +79,7 @@ function topicsInOrder(
     }
     last.partitions.push({
       partition: state.partition,
-      currentLeaderEpoch: state.readReplica >= 0 ? -1 : state.leaderEpoch,
+      currentLeaderEpoch: state.leaderEpoch,
       fetchOffset: state.fetchOffset,
       partitionMaxBytes: state.bytesMax,
     })

@@ -87,6 +87,8 @@ export class FetchDoubleCluster implements FetcherCluster {
   readonly topicIds: Map<string, string> = new Map()
   fate: (request: number, node: number) => FetchFate = () => 'served'
   down: Set<number> = new Set()
+  /** A follower that leaders recommend, and that serves what they do. */
+  follower = -1
   inFlight = 0
   inFlightMax = 0
   readonly #known: Map<string, { readonly nodeId: number; readonly leaderEpoch: number }> = new Map()
@@ -194,13 +196,15 @@ export class FetchDoubleCluster implements FetcherCluster {
       highWatermark: log?.end ?? -1,
       lastStableOffset: log?.lastStableOffset ?? -1,
       logStartOffset: log?.start ?? -1,
-      preferredReadReplica: -1,
+      preferredReadReplica: node === this.follower ? -1 : this.follower,
       abortedTransactions: null,
       records: null,
     }
     if (typeof fate === 'object' && 'refuse' in fate) return { ...base, errorCode: fate.refuse }
     if (log === undefined) return { ...base, errorCode: KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION }
-    if (log.leader !== node) return { ...base, errorCode: KafkaErrorCode.NOT_LEADER_OR_FOLLOWER }
+    if (log.leader !== node && node !== this.follower)
+      return { ...base, errorCode: KafkaErrorCode.NOT_LEADER_OR_FOLLOWER }
+    if (node === log.leader && this.follower >= 0) return { ...base, errorCode: 0 }
     if (asked.currentLeaderEpoch < log.leaderEpoch) return { ...base, errorCode: KafkaErrorCode.FENCED_LEADER_EPOCH }
     if (asked.currentLeaderEpoch > log.leaderEpoch) return { ...base, errorCode: KafkaErrorCode.UNKNOWN_LEADER_EPOCH }
     if (asked.fetchOffset < log.start || asked.fetchOffset > log.end) {

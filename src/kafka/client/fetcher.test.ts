@@ -305,6 +305,25 @@ test('a broker that is down delays only its own partitions', async () => {
   await fetcher.close()
 })
 
+test('a follower that the leader recommends is read from, and the leader again when it fails', async () => {
+  const cluster = new FetchDoubleCluster({ t: 1 })
+  cluster.follower = 5
+  cluster.log('t/0').append(['a'])
+  const fetcher = new Fetcher(cluster, OPTIONS)
+  fetcher.add('t', 0, 0)
+  const got = await read(cluster, fetcher, 700)
+  assert.deepEqual(got.of('t/0'), ['a'])
+  assert.equal(cluster.requests.at(-1)?.node, 5)
+  cluster.down.add(5)
+  cluster.follower = -1
+  cluster.log('t/0').append(['b'])
+  await read(cluster, fetcher, 2000, got)
+  assert.deepEqual(got.of('t/0'), ['a', 'b'])
+  assert.equal(cluster.requests.at(-1)?.node, 0)
+  assert.deepEqual(got.troubles, [])
+  await fetcher.close()
+})
+
 test('a partition without a leader waits for one, a topic made later is found', async () => {
   const cluster = new FetchDoubleCluster({ t: 2 })
   cluster.log('t/0').leader = -1

@@ -110,7 +110,7 @@ export class Fetcher {
     })
   }
 
-  /** Begins to fetch at `offset`, at once. A leader epoch is the one `offset` was learned under, as in Kafka's positions. */
+  /** Begins to fetch at `offset`, at once. */
   add(topic: string, partition: number, offset: number): void {
     assert(!this.#closed, 'a closed fetcher takes no partitions')
     assert(Number.isSafeInteger(offset) && offset >= 0, `${offset} is no offset to fetch ${topic}-${partition} from`)

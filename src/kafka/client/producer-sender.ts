@@ -106,7 +106,11 @@ export class ProducerSender {
     this.#scheduled = true
     queueMicrotask(() => {
       this.#scheduled = false
-      this.#pump()
+      try {
+        this.#pump()
+      } catch (error) {
+        this.#fail(error)
+      }
     })
   }
 
@@ -206,18 +210,21 @@ export class ProducerSender {
     }
     for (const batch of batches) this.counts.bytes += batch.sizeBytes
     const noResponse = this.#options.acks === 0
-    connection.send(produceApi, exchange.request, { version: exchange.version, expectNoResponse: noResponse }).then(
-      (response) => {
-        broker.inFlight--
-        if (noResponse) for (const batch of batches) this.#acknowledged(batch)
-        else this.#answered(broker, batches, exchange, response)
-        this.#schedule()
-      },
-      (error: unknown) => {
-        broker.inFlight--
-        this.#broken(broker, connection, batches, error)
-      },
-    )
+    connection
+      .send(produceApi, exchange.request, { version: exchange.version, expectNoResponse: noResponse })
+      .then(
+        (response) => {
+          broker.inFlight--
+          if (noResponse) for (const batch of batches) this.#acknowledged(batch)
+          else this.#answered(broker, batches, exchange, response)
+          this.#schedule()
+        },
+        (error: unknown) => {
+          broker.inFlight--
+          this.#broken(broker, connection, batches, error)
+        },
+      )
+      .catch((error: unknown) => this.#fail(error))
   }
 
   #answered(
