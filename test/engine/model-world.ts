@@ -93,7 +93,7 @@ const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve)
 const never = <T>(): Promise<T> => new Promise<T>(() => undefined)
 
 /** Turns of the event loop after which a life that neither ends nor dies hangs. */
-const TURNS_MAX = 50_000
+const TURNS_MAX = 20_000
 
 /** Who is publishing a joint: several incarnations may live at once. */
 const living = new AsyncLocalStorage<Incarnation>()
@@ -162,7 +162,10 @@ export class Incarnation {
   async #goOn(): Promise<void> {
     let slept = 0
     for (let age = 0; !this.#dead && !this.#ended; age++) {
-      if (age === TURNS_MAX) this.#onTooOld()
+      if (age === TURNS_MAX) {
+        this.#onTooOld()
+        this.crash()
+      }
       await turn()
       if (this.#sleeping !== undefined) slept++
       else if (!this.#dead) {

@@ -97,6 +97,11 @@ export class JobHistory {
     return this.#state.completed
   }
 
+  /** The number of the latest attempt; 0 while there is none. */
+  get lastAttempt(): number {
+    return this.#state.attempts.at(-1)?.attempt ?? 0
+  }
+
   /** Attempts below `attempt` whose ids may still have open transactions. */
   unfenced(attempt: number): readonly PastAttempt[] {
     return this.#state.attempts.filter((past) => past.attempt >= this.#state.fencedBelow && past.attempt < attempt)
@@ -111,10 +116,9 @@ export class JobHistory {
   /** For a `base` record: forgets what can no longer matter. */
   compact(): HistoryState {
     const state = this.#state
-    const lastOfAll = state.attempts.at(-1)?.attempt ?? 0
     return {
       ...state,
-      attempts: state.attempts.filter((past) => past.attempt >= state.fencedBelow || past.attempt === lastOfAll),
+      attempts: state.attempts.filter((past) => past.attempt >= state.fencedBelow || past.attempt === this.lastAttempt),
       completed: state.completed.slice(-2),
     }
   }

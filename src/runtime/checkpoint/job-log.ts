@@ -41,13 +41,17 @@ export class JobLog {
     return this.#attempt
   }
 
-  /** Reads what the log says now, from its last `base` on. Throws LOG_DAMAGED. */
+  /**
+   * Reads what the log says now, from its last `base` on. Throws LOG_DAMAGED, and SUPERSEDED when another process began an
+   * attempt after the own one: a restart must not take the job back.
+   */
   async read(): Promise<JobHistory> {
     let numbers = await this.#numbers()
     for (let tries = 1; ; tries++) {
       const found = await this.#readFrom(numbers)
       if (Array.isArray(found)) {
         this.#history = JobHistory.of(found)
+        this.#refuseOtherOwner(found)
         this.#oldest = numbers[0] ?? 1
         this.#next = (numbers.at(-1) ?? 0) + 1
         return this.#history
@@ -80,6 +84,13 @@ export class JobLog {
       return { missing: first.number - 1, why: 'the records before the first one are missing' }
     }
     return entries.reverse()
+  }
+
+  #refuseOtherOwner(entries: readonly LogEntry[]): void {
+    const last = this.#history.lastAttempt
+    if (this.#attempt === 0 || last <= this.#attempt) return
+    const nonce = entries.find((entry) => entry.number === last)?.nonce
+    if (nonce === undefined || !this.#unanswered.has(nonce)) throw this.#superseded(last)
   }
 
   /**

@@ -17,7 +17,7 @@ import { recover } from './recovery.ts'
 import { decideStart, type StartDecision } from './start-decision.ts'
 import { Sweeper } from './sweeper.ts'
 
-/** How often the race for the log's next place may be lost before something else must be wrong. */
+/** How often the race for the log's next place may be lost: by then the other process is no leftover, but lives. */
 const BEGIN_TRIES = 100
 
 export type JobStatus =
@@ -66,6 +66,8 @@ export class JobCoordinator {
   #stopping = false
   /** A start that never came to run fails at once: whoever started it should see why, not wait for restarts. */
   #ran = false
+  /** The current attempt got past its recovery. */
+  #running = false
   #mode: StartOptions['mode']
 
   constructor(options: CoordinatorOptions) {
@@ -120,9 +122,11 @@ export class JobCoordinator {
       const outcome = await this.#attempt()
       if (outcome.kind !== 'failed') return outcome
       const { error } = outcome
+      const running = this.#running
+      this.#running = false
       await this.#refuseWhenSuperseded(error)
       await this.#endIfCancelled()
-      const delayMs = this.#ran && !this.#stopping ? this.#restarts.onFailure(error) : undefined
+      const delayMs = this.#ran && !this.#stopping ? this.#restarts.onFailure(error, running) : undefined
       if (delayMs === undefined) {
         await this.#append({ kind: 'failed', message: describeError(error) })
         throw error
@@ -198,6 +202,7 @@ export class JobCoordinator {
       fencedBelow: () => sweeper.fencedBelow,
       onRunning: () => {
         this.#ran = true
+        this.#running = true
         onStatus('running', { attempt: this.#log.attempt })
       },
     })
@@ -242,8 +247,9 @@ export class JobCoordinator {
       await this.#log.read()
     }
     throw new MillraceError(
-      'STORAGE_FAILED',
-      `the next place in the log was taken by others ${BEGIN_TRIES} times in a row`,
+      'ALREADY_RUNNING',
+      `the next place in the log of job "${this.#options.plan.graph.jobName}" was taken by another process ${BEGIN_TRIES} times in a row: it is running elsewhere (${this.#options.storage.location})`,
+      { next: 'This start changed nothing. Stop the other one first, or give this job another name.' },
     )
   }
 

@@ -22,8 +22,6 @@ const HOPELESS: ReadonlySet<ErrorCode> = new Set([
   'SUPERSEDED',
   'TASKS_LINGER',
   'ALREADY_RUNNING',
-  'TRANSACTIONS_LOST',
-  'TRANSACTIONS_UNDECIDED',
   'COMMIT_UNRESOLVED',
   'FOREIGN_TRANSACTIONS',
   'KAFKA_UNKNOWN_TOPIC',
@@ -31,6 +29,12 @@ const HOPELESS: ReadonlySet<ErrorCode> = new Set([
   'KAFKA_AUTHENTICATION_FAILED',
   'KAFKA_VERSION_UNSUPPORTED',
 ])
+
+/**
+ * A writer sees one transaction only. Recovery sees the whole checkpoint: when nothing of it was committed it is void, and
+ * nothing is lost.
+ */
+const DECIDED_BY_RECOVERY: ReadonlySet<ErrorCode> = new Set(['TRANSACTIONS_LOST', 'TRANSACTIONS_UNDECIDED'])
 
 export class RestartStrategy {
   readonly #clock: Clock
@@ -54,12 +58,16 @@ export class RestartStrategy {
     this.#delayMs = configuration.get('restartDelayMs')
   }
 
-  /** The pause before the next attempt, or undefined when the job fails for good. */
-  onFailure(error: Error): number | undefined {
+  /**
+   * The pause before the next attempt, or undefined when the job fails for good. `running`: the job had recovered and ran;
+   * what recovery itself refuses it would refuse again.
+   */
+  onFailure(error: Error, running: boolean): number | undefined {
     const now = this.#clock.monotonic()
     if (now - this.#lastFailureMs >= this.#forgetMs) this.#used = 0
     this.#lastFailureMs = now
     if (MillraceError.is(error) && HOPELESS.has(error.code)) return undefined
+    if (MillraceError.is(error) && !running && DECIDED_BY_RECOVERY.has(error.code)) return undefined
     if (this.#used >= this.#attempts) return undefined
     this.#used++
     return this.#delayMs

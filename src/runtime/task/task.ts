@@ -303,6 +303,6 @@ export class Task {
 
 /** A function that takes a millisecond for a record must not keep barriers, timers and the network waiting for 512 of them. */
 function pollRecordsAfter(records: number, tookMs: number): number {
-  if (tookMs > SLICE_MS) return Math.max(1, records >> 1)
+  if (tookMs > SLICE_MS) return Math.max(1, Math.floor((records * SLICE_MS) / tookMs))
   return tookMs < SLICE_MS / 4 ? Math.min(POLL_RECORDS_MAX, records * 2) : records
 }
