@@ -3,7 +3,7 @@
  * on standard output. A run whose output is not right is an error, whatever its speed.
  *
  *     BOOTSTRAP=host:port [BROKER_PID=n] node bench/run-one.ts W1|W2|W3|L [--in TOPIC] [--from dist|source] [--form spread|in-place]
- *         [--parallelism N] [--checkpoint-ms N] [--exactly-once] [--linger-ms N] [--seconds N] [--node-flags "--cpu-prof ..."]
+ *         [--parallelism N] [--checkpoint-ms N] [--exactly-once] [--linger-ms N] [--seconds N] [--node-flags="--cpu-prof ..."]
  */
 import { parseArgs } from 'node:util'
 import { type Answer, BenchTools } from './bench-tools.ts'
