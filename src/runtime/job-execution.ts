@@ -49,76 +49,103 @@ export interface JobExecution {
 
 /** Starts the job. Throws GRAPH_INVALID for a graph that cannot run; everything later comes through `result`. */
 export function runJobGraph(graph: JobGraph, options: RunOptions): JobExecution {
-  const plan = planJob(graph, options)
-  const { ports, onEvent, signal } = options
-  const cancelReason = new MillraceError('CANCELLED', `job "${graph.jobName}" was cancelled`)
-  let status: JobStatus = 'created'
-  const setStatus = (next: JobStatus, attempt: number, error?: Error): void => {
-    status = next
-    onEvent?.({ status, attempt, ...(error === undefined ? {} : { error }) })
-  }
-  const coordinator = new JobCoordinator({
-    plan,
-    start: { mode: 'resume', allowNonRestoredState: false, ...options.start },
-    storage: options.storage ?? new MemoryStorage(),
-    durable: options.storage !== undefined,
-    ports,
-    createHost: () => new LocalTaskHost(graph, ports),
-    onStatus: (next, detail) => setStatus(next, detail.attempt, detail.error),
-  })
-  let ended = false
-  let cancelledWith: Error | undefined
-  const cancel = (reason: Error): void => {
-    cancelledWith ??= reason
-    coordinator.cancel(cancelledWith)
-  }
-  const onAbort = (): void => cancel(toError(signal?.reason))
-  const result = run()
-  result.catch(() => undefined)
-  if (signal?.aborted) onAbort()
-  else signal?.addEventListener('abort', onAbort, { once: true })
+  return new LocalJobExecution(graph, options)
+}
 
-  async function run(): Promise<JobExecutionResult> {
-    const beganMs = ports.clock.monotonic()
+class LocalJobExecution implements JobExecution {
+  readonly jobName: string
+  readonly #options: RunOptions
+  readonly #coordinator: JobCoordinator
+  readonly #result: Promise<JobExecutionResult>
+  #status: JobStatus = 'created'
+  #ended = false
+  #cancelledWith: Error | undefined
+
+  constructor(graph: JobGraph, options: RunOptions) {
+    this.jobName = graph.jobName
+    this.#options = options
+    const { ports, storage, start, signal } = options
+    this.#coordinator = new JobCoordinator({
+      plan: planJob(graph, options),
+      start: { mode: 'resume', allowNonRestoredState: false, ...start },
+      storage: storage ?? new MemoryStorage(),
+      durable: storage !== undefined,
+      ports,
+      createHost: () => new LocalTaskHost(graph, ports),
+      onStatus: (status, detail) => this.#setStatus(status, detail.attempt, detail.error),
+    })
+    this.#result = this.#run()
+    this.#result.catch(() => undefined)
+    if (signal?.aborted) this.#onAbort()
+    else signal?.addEventListener('abort', this.#onAbort, { once: true })
+  }
+
+  status(): JobStatus {
+    return this.#status
+  }
+
+  figures(): JobFigures {
+    return this.#coordinator.figures
+  }
+
+  metrics(): Map<string, number> {
+    return this.#coordinator.metrics()
+  }
+
+  result(): Promise<JobExecutionResult> {
+    return this.#result
+  }
+
+  async cancel(): Promise<void> {
+    this.#cancel(new MillraceError('CANCELLED', `job "${this.jobName}" was cancelled`))
+    await this.#result.catch(() => undefined)
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#ended) {
+      this.#setStatus('stopping', 0)
+      this.#coordinator.stop()
+    }
+    await this.#result
+  }
+
+  async #run(): Promise<JobExecutionResult> {
+    const { clock } = this.#options.ports
+    const beganMs = clock.monotonic()
     try {
-      const outcome = await coordinator.run()
-      ended = true
-      setStatus(outcome.kind, 0)
-      const { recordsIn, recordsOut } = coordinator.figures
+      const outcome = await this.#coordinator.run()
+      this.#ended = true
+      this.#setStatus(outcome.kind, 0)
+      const { recordsIn, recordsOut } = this.#coordinator.figures
       return {
-        jobName: graph.jobName,
+        jobName: this.jobName,
         outcome: outcome.kind === 'finished' && outcome.alreadyBefore ? 'already-finished' : outcome.kind,
-        durationMs: ports.clock.monotonic() - beganMs,
+        durationMs: clock.monotonic() - beganMs,
         recordsIn,
         recordsOut,
         accumulators: {},
       }
     } catch (error) {
-      ended = true
-      setStatus(cancelledWith !== undefined && error === cancelledWith ? 'cancelled' : 'failed', 0, toError(error))
+      this.#ended = true
+      const cancelled = this.#cancelledWith !== undefined && error === this.#cancelledWith
+      this.#setStatus(cancelled ? 'cancelled' : 'failed', 0, toError(error))
       throw error
     } finally {
-      signal?.removeEventListener('abort', onAbort)
+      this.#options.signal?.removeEventListener('abort', this.#onAbort)
     }
   }
 
-  return {
-    jobName: graph.jobName,
-    status: () => status,
-    figures: () => coordinator.figures,
-    metrics: () => coordinator.metrics(),
-    result: () => result,
-    cancel: async () => {
-      cancel(cancelReason)
-      await result.catch(() => undefined)
-    },
-    stop: async () => {
-      if (!ended) {
-        setStatus('stopping', 0)
-        coordinator.stop()
-      }
-      await result
-    },
+  /** The first reason counts. */
+  #cancel(reason: Error): void {
+    this.#cancelledWith ??= reason
+    this.#coordinator.cancel(this.#cancelledWith)
+  }
+
+  readonly #onAbort = (): void => this.#cancel(toError(this.#options.signal?.reason))
+
+  #setStatus(status: JobStatus, attempt: number, error?: Error): void {
+    this.#status = status
+    this.#options.onEvent?.({ status, attempt, ...(error === undefined ? {} : { error }) })
   }
 }
 

@@ -1,4 +1,9 @@
-export { cacheDirectory, KAFKA_VERSIONS } from './kafka-server/kafka-installation.ts'
+export {
+  cacheDirectory,
+  installKafka,
+  KAFKA_VERSIONS,
+  type KafkaInstallation,
+} from './kafka-server/kafka-installation.ts'
 export {
   type ActiveProducer,
   type GeneratedRecords,

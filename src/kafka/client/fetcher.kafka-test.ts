@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { KafkaServer } from '../../testing/index.ts'
-import { connect, readTopic, values } from './fetcher.test-reading.ts'
+import { connect, readTopic, values } from './fetcher-reading.test-double.ts'
 import { Fetcher, type PartitionTrouble } from './fetcher.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
 import { parseFetcherOptions, parseProducerOptions } from './options.ts'

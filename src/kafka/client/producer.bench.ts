@@ -4,7 +4,7 @@
  * linger 10 ms; median of 5 rounds. Run: node src/kafka/client/producer.bench.ts [records]
  */
 import { KafkaServer } from '../../testing/index.ts'
-import { connect } from './fetcher.test-reading.ts'
+import { connect } from './fetcher-reading.test-double.ts'
 import { parseProducerOptions } from './options.ts'
 import { Producer } from './producer.ts'
 import type { ProducerCluster, ProducerConnection } from './producer-cluster.ts'

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { KafkaServer } from '../../testing/index.ts'
-import { connect, readTopic, values } from './fetcher.test-reading.ts'
+import { connect, readTopic, values } from './fetcher-reading.test-double.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
 import { parseProducerOptions } from './options.ts'
 import { Producer } from './producer.ts'

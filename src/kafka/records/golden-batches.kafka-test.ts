@@ -12,8 +12,7 @@ import {
   manyRecords,
   mixedRecords,
 } from '../../../test/golden/records/golden-records.ts'
-import { KAFKA_VERSIONS } from '../../testing/index.ts'
-import { installKafka, type KafkaInstallation } from '../../testing/kafka-server/kafka-installation.ts'
+import { installKafka, KAFKA_VERSIONS, type KafkaInstallation } from '../../testing/index.ts'
 import { BatchWriter } from './batch-writer.ts'
 import { COMPRESSION_CODECS } from './compression.ts'
 
