@@ -99,7 +99,7 @@ function parseMetadata(metadata: Buffer, where: string): StoredMetadata {
   } catch (error) {
     throw checkpointDamaged(where, 'its _metadata is not readable', error)
   }
-  if (stored.v !== VERSION_1) throw checkpointDamaged(where, `its version ${stored.v} is not known to this millrace`)
+  if (stored?.v !== VERSION_1) throw checkpointDamaged(where, `its version ${stored?.v} is not known to this millrace`)
   return stored
 }
 

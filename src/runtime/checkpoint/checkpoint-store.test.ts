@@ -1,0 +1,105 @@
+/** Checkpoint folders: exactly what was written, or refused. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { MemoryStorage, MillraceError } from '../../base/index.ts'
+import type { CheckpointContent } from './checkpoint-metadata.ts'
+import { CheckpointStore } from './checkpoint-store.ts'
+
+function content(checkpoint: number, attempt = 1): CheckpointContent {
+  const bytes = Buffer.from(`state of ${checkpoint}`)
+  return {
+    job: 'j',
+    checkpoint,
+    attempt,
+    lineage: 'l',
+    id: `id-${checkpoint}-${attempt}`,
+    at: 5,
+    final: false,
+    parts: [{ uid: 'map', role: 'operator', subtask: 0, version: 1, bytes }],
+  }
+}
+
+test('a checkpoint is read back as it was written, from a folder named by number and attempt', async () => {
+  const storage = new MemoryStorage()
+  const store = new CheckpointStore(storage)
+  const stored = await store.write(content(3, 2))
+  assert.equal(stored.folder, 'chk-3-2')
+  assert.deepEqual(await store.read(stored.folder, stored.digest), content(3, 2))
+  assert.deepEqual(await storage.list('chk-3-2'), ['_metadata', 'state'])
+})
+
+test('`_metadata` is written last: a crash before it leaves no checkpoint', async () => {
+  const storage = new MemoryStorage()
+  const order: string[] = []
+  const write = storage.write.bind(storage)
+  storage.write = async (path, bytes) => {
+    order.push(path)
+    await write(path, bytes)
+  }
+  await new CheckpointStore(storage).write(content(1))
+  assert.deepEqual(order, ['chk-1-1/state', 'chk-1-1/_metadata'])
+})
+
+test('damage of each file, and either one missing, is told with the folder', async () => {
+  for (const file of ['state', '_metadata'] as const) {
+    for (const damage of ['missing', 'changed', 'cut', 'empty', 'swapped'] as const) {
+      const storage = new MemoryStorage()
+      const store = new CheckpointStore(storage)
+      const { folder, digest } = await store.write(content(1))
+      const other = await store.write(content(2))
+      const path = `${folder}/${file}`
+      const bytes = (await storage.read(path)) ?? Buffer.alloc(0)
+      const changed = Buffer.from(bytes)
+      changed[5] = (changed[5] ?? 0) ^ 4
+      if (damage === 'missing') await storage.remove(path)
+      else if (damage === 'changed') await storage.write(path, changed)
+      else if (damage === 'cut') await storage.write(path, bytes.subarray(0, -1))
+      else if (damage === 'empty') await storage.write(path, Buffer.alloc(0))
+      else await storage.write(path, (await storage.read(`${other.folder}/${file}`)) ?? Buffer.alloc(0))
+      await assert.rejects(store.read(folder, digest), (error) => {
+        assert.ok(MillraceError.is(error) && error.code === 'CHECKPOINT_DAMAGED', `${file} ${damage}`)
+        assert.match(error.message, /memory\/chk-1-1/)
+        return true
+      })
+    }
+  }
+})
+
+test('the digest in the log decides: another checkpoint in the same folder is refused', async () => {
+  const store = new CheckpointStore(new MemoryStorage())
+  const first = await store.write(content(1))
+  await store.write({ ...content(1), id: 'another' })
+  await assert.rejects(store.read(first.folder, first.digest), /not the one that was written/)
+})
+
+test('folders below the lowest go, of any attempt; others and foreign names stay', async () => {
+  const storage = new MemoryStorage()
+  const store = new CheckpointStore(storage)
+  for (const [checkpoint, attempt] of [
+    [1, 1],
+    [2, 1],
+    [2, 4],
+    [3, 1],
+    [10, 4],
+  ] as const) {
+    await store.write(content(checkpoint, attempt))
+  }
+  await storage.write('log/0000000001', Buffer.from('x'))
+  await storage.write('chk-1-1-backup/state', Buffer.from('x'))
+  await store.removeBelow(3)
+  assert.deepEqual(await storage.list(''), ['chk-1-1-backup', 'chk-10-4', 'chk-3-1', 'log'])
+  await store.discard(10, 3)
+  await store.discard(10, 4)
+  assert.deepEqual(await storage.list(''), ['chk-1-1-backup', 'chk-3-1', 'log'])
+})
+
+test('storage that cannot remove or list fails no checkpoint', async () => {
+  const storage = new MemoryStorage()
+  const store = new CheckpointStore(storage)
+  await store.write(content(1))
+  storage.remove = () => Promise.reject(new MillraceError('STORAGE_FAILED', 'read only'))
+  await store.removeBelow(2)
+  await store.discard(1, 1)
+  storage.list = () => Promise.reject(new MillraceError('STORAGE_FAILED', 'away'))
+  await store.removeBelow(2)
+})
