@@ -1,21 +1,25 @@
 /**
  * Makes `dist/`: JavaScript and declarations by tsc, and beside them the files that are not TypeScript and are read at run
  * time. Tests, fuzzers and benches stay out of what is published.
+ *
+ *     node scripts/build.ts [--out DIR]
  */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
 
 const root: string = fileURLToPath(new URL('..', import.meta.url))
-const dist: string = join(root, 'dist')
+const { values } = parseArgs({ options: { out: { type: 'string' } } })
+const dist: string = values.out === undefined ? join(root, 'dist') : resolve(values.out)
 const NOT_PUBLISHED = [
   'src/**/*.test.ts',
   'src/**/*.kafka-test.ts',
   'src/**/*.fuzz.ts',
   'src/**/*.bench.ts',
   'src/**/*.fixture.ts',
-  'src/**/*.test-double.ts',
+  'src/**/*.test-*.ts',
 ]
 
 function compile(): void {
@@ -23,12 +27,13 @@ function compile(): void {
   mkdirSync(dirname(config), { recursive: true })
   const settings = {
     extends: '../tsconfig.json',
-    compilerOptions: { noEmit: false, rootDir: '../src', outDir: '../dist', customConditions: [] },
+    compilerOptions: { noEmit: false, rootDir: '../src', customConditions: [] },
     include: ['../src'],
     exclude: NOT_PUBLISHED.map((pattern) => `../${pattern}`),
   }
   writeFileSync(config, JSON.stringify(settings))
-  execFileSync(process.execPath, [join(root, 'node_modules/typescript/bin/tsc'), '-p', config], { stdio: 'inherit' })
+  const tsc = join(root, 'node_modules/typescript/bin/tsc')
+  execFileSync(process.execPath, [tsc, '-p', config, '--outDir', dist], { stdio: 'inherit' })
 }
 
 function copyAssets(): void {

@@ -4,8 +4,6 @@ export {
   Configuration,
   OPTIONS,
   parseDuration,
-  parseInteger,
-  parseSize,
 } from './configuration.ts'
 export type { Collector, FilterFunction, FlatMapFunction, MapFunction, RichFunction, Sync } from './functions.ts'
 export type { GraphEdge, GraphNode, JobGraph, OperatorNode, Partitioning, SinkNode, SourceNode } from './graph.ts'

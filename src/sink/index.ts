@@ -1,5 +1,3 @@
-export { type KafkaCommittable, KafkaCommittableSerializer } from './committer/kafka-committable.ts'
-export { KafkaTransactionLedger, type KafkaTransactionLedgerOptions } from './committer/kafka-transaction-ledger.ts'
 export { DeliveryGuarantee, TransactionNamingStrategy } from './delivery-guarantee.ts'
 export { KafkaSink } from './kafka-sink.ts'
 export { KafkaSinkBuilder, type KafkaSinkOptions } from './kafka-sink-builder.ts'
@@ -24,8 +22,3 @@ export {
   type SerializerClass,
   StringSerializer,
 } from './serializer/kafka-serializer.ts'
-export {
-  formatTransactionalId,
-  parseTransactionalId,
-  type TransactionalIdParts,
-} from './transaction/transactional-id.ts'
