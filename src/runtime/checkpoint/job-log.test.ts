@@ -105,7 +105,6 @@ test('a record created in time is followed by the look: another that came in bet
   const storage = new TroubledStorage()
   const log = await begun(storage)
   let other: JobLog | undefined
-  storage.before = async () => undefined
   const put = storage.putIfAbsent.bind(storage)
   storage.putIfAbsent = async (at, bytes) => {
     const outcome = await put(at, bytes)
@@ -116,6 +115,20 @@ test('a record created in time is followed by the look: another that came in bet
   await assert.rejects(log.append(completed(1)), codeIs('SUPERSEDED'))
   // Its record stands and was seen by the new owner, who must settle it.
   assert.equal(other?.history.last?.record.checkpoint, 1)
+})
+
+test('a begin is followed by the look as well: no side effect precedes it', async () => {
+  const storage = new MemoryStorage()
+  const log = openLog(storage)
+  await log.read()
+  const put = storage.putIfAbsent.bind(storage)
+  storage.putIfAbsent = async (at, bytes) => {
+    const outcome = await put(at, bytes)
+    storage.putIfAbsent = put
+    await begun(storage)
+    return outcome
+  }
+  await assert.rejects(log.begin(attempt(log)), codeIs('SUPERSEDED'))
 })
 
 test('a restart in the process goes on after its own attempts, never after those of another', async () => {
