@@ -7,7 +7,7 @@
  *   answered, and what was not acknowledged is sent again from the first on;
  * - batches under different identities are never in flight together, so that a transaction's records lie behind those of the
  *   transaction before it, whatever is repeated;
- * - until the broker has acknowledged a batch under an identity, only one is in flight: a broker that does not know a producer
+ * - until the broker has acknowledged a batch under an identity, and again after a failure, only one is in flight: a broker that does not know a producer
  *   takes any sequence, so that behind a first batch that failed the second one would be taken for the beginning;
  * - sequences begin at 0 for each identity and grow by the records of each batch.
  */
@@ -75,6 +75,8 @@ export class ProducerLane {
   failed(batch: ProducerBatch): void {
     assert(batch.inFlight, 'what failed was in flight')
     this.rewinding = true
+    // Who answers next may be another leader, or one that was restarted: it too may not know this producer.
+    this.#confirmed = undefined
     this.#landed(batch)
   }
 

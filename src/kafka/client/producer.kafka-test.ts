@@ -187,7 +187,8 @@ for (const version of [2, 1] as const) {
       for (let part = 0; part < 60; part++) {
         for (let p = 0; p < 2; p++) {
           for (const value of series(`${part}-${p}-`, 200)) {
-            handle.append(p, 1, null, value)
+            // Brokers forget a plain producer by the time of its last record: with an old one a kill can double a batch.
+            handle.append(p, Date.now(), null, value)
             expected[p]?.push(value)
           }
         }
