@@ -197,3 +197,11 @@ test('a connection that does not stand in time rejects, naming host, port and ti
   )
   await assert.rejects(connecting, /no connection to 192\.0\.2\.1:9 within 50 ms|ENETUNREACH|EHOSTUNREACH|ECONNREFUSED/)
 })
+
+test('what was meant to be encrypted is never sent in the clear', async (context) => {
+  let connected = 0
+  const port = await serve(context, () => connected++)
+  const options = { host: '127.0.0.1', port, timeoutMs: 1_000, tls: {} }
+  await assert.rejects(new TcpNetwork().connect(options, new Collector(1)), /TLS is not supported/)
+  assert.equal(connected, 0)
+})

@@ -3,10 +3,16 @@
  * in one system call (cork), Nagle's delay is off because requests are framed already.
  */
 import { connect, type OnReadOpts, type Socket } from 'node:net'
+import { MillraceError } from './millrace-error.ts'
 import type { ConnectOptions, Network, NetworkConnection, NetworkReceiver } from './network.ts'
 
 export class TcpNetwork implements Network {
   connect(options: ConnectOptions, receiver: NetworkReceiver): Promise<NetworkConnection> {
+    // Never in the clear what was meant to be encrypted.
+    if (options.tls !== undefined) {
+      const where = `${options.host}:${options.port}`
+      return Promise.reject(new MillraceError('NOT_SUPPORTED', `${where}: TLS is not supported by this network yet`))
+    }
     return new Promise((resolve, reject) => {
       const onread: OnReadOpts = {
         buffer: () => receiver.buffer(),
