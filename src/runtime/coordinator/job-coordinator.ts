@@ -49,6 +49,8 @@ export interface JobFigures extends TaskFigures {
   readonly restarts: number
 }
 
+const NO_CHECKPOINTS: CheckpointFigures = { completed: 0, failed: 0, last: undefined }
+
 interface Begun {
   readonly decision: StartDecision
   readonly lineage: Lineage
@@ -63,6 +65,11 @@ export class JobCoordinator {
   readonly #cancelled = new AbortController()
   #execution: Execution | undefined
   #host: TaskHost | undefined
+  #past: Pick<JobFigures, 'recordsIn' | 'recordsOut' | 'checkpoints'> = {
+    recordsIn: 0,
+    recordsOut: 0,
+    checkpoints: NO_CHECKPOINTS,
+  }
   #stopping = false
   /** A start that never came to run fails at once: whoever started it should see why, not wait for restarts. */
   #ran = false
@@ -80,10 +87,20 @@ export class JobCoordinator {
     this.#mode = options.start.mode
   }
 
+  /** Of this process: what earlier attempts in it did is counted on. */
   get figures(): JobFigures {
+    const { recordsIn, recordsOut, checkpoints } = this.#past
+    const now = this.#host?.figures()
+    const { completed, failed, last } = this.#execution?.checkpoints ?? NO_CHECKPOINTS
     return {
-      ...(this.#host?.figures() ?? { recordsIn: 0, recordsOut: 0, pendingRecords: undefined }),
-      checkpoints: this.#execution?.checkpoints ?? { completed: 0, failed: 0, last: undefined },
+      recordsIn: recordsIn + (now?.recordsIn ?? 0),
+      recordsOut: recordsOut + (now?.recordsOut ?? 0),
+      pendingRecords: now?.pendingRecords,
+      checkpoints: {
+        completed: checkpoints.completed + completed,
+        failed: checkpoints.failed + failed,
+        last: last ?? checkpoints.last,
+      },
       restarts: this.#restarts.restarts,
     }
   }
@@ -190,6 +207,7 @@ export class JobCoordinator {
     const timeouts = Object.values(begun.settings).map((settings) => settings.transactionTimeoutMs)
     const sweeper = new Sweeper({ plan, log: this.#log, ports, transactionTimeoutMs: Math.max(0, ...timeouts) })
     const sweeping = new AbortController()
+    this.#past = this.figures
     const host = createHost()
     this.#host = host
     this.#execution = new Execution({

@@ -27,6 +27,7 @@ test('nothing configured: three restarts a second apart, counted anew after ten 
   assert.equal(restarts.onFailure(BROKEN, true), undefined)
   clock.advance(10 * 60_000)
   assert.equal(restarts.onFailure(BROKEN, true), 1_000)
+  assert.equal(restarts.restarts, 4)
 })
 
 test('nothing configured and no checkpoints: none, because a restart would repeat what was written', () => {

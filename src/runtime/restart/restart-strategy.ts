@@ -42,6 +42,7 @@ export class RestartStrategy {
   readonly #delayMs: number
   readonly #forgetMs: number
   #used = 0
+  #total = 0
   #lastFailureMs = Number.NEGATIVE_INFINITY
 
   /**
@@ -70,10 +71,12 @@ export class RestartStrategy {
     if (MillraceError.is(error) && !running && DECIDED_BY_RECOVERY.has(error.code)) return undefined
     if (this.#used >= this.#attempts) return undefined
     this.#used++
+    this.#total++
     return this.#delayMs
   }
 
+  /** All of them, those that are no longer counted against the attempts included. */
   get restarts(): number {
-    return this.#used
+    return this.#total
   }
 }
