@@ -10,4 +10,5 @@ export type { ConnectOptions, Network, NetworkConnection, NetworkReceiver, TlsOp
 export { type Random, SeededRandom, SystemRandom } from './random.ts'
 export { Secret } from './secret.ts'
 export type { Storage, StorageLock } from './storage.ts'
+export { type AcceptConnection, TcpListener } from './tcp-listener.ts'
 export { TcpNetwork } from './tcp-network.ts'

@@ -46,7 +46,8 @@ export class TcpNetwork implements Network {
   }
 }
 
-class TcpConnection implements NetworkConnection {
+/** A connection that stands, whichever side made it. */
+export class TcpConnection implements NetworkConnection {
   readonly #socket: Socket
 
   constructor(socket: Socket) {

@@ -63,6 +63,25 @@ export {
 } from './client/transactions.ts'
 export { BrokerConnection, type BrokerConnectionOptions, type SendOptions } from './connection/broker-connection.ts'
 export type { VersionRange } from './connection/negotiated-versions.ts'
+// Parts of messages, which the embedded broker fills in.
+export type {
+  AddPartitionsToTxnRequestTopic,
+  AddPartitionsToTxnResponseTopicResult,
+  CreatePartitionsRequestTopic,
+  CreateTopicsRequestCreatableTopic,
+  CreateTopicsResponseCreatableTopicResult,
+  DescribeConfigsResponseResourceResult,
+  DescribeGroupsResponseDescribedGroup,
+  DescribeTransactionsResponseTransactionState,
+  FetchResponsePartitionData,
+  IncrementalAlterConfigsRequestAlterConfigsResource,
+  ListOffsetsResponsePartition,
+  MetadataRequestTopic,
+  MetadataResponseTopic,
+  OffsetCommitRequestPartition,
+  OffsetFetchResponsePartitions,
+  ProduceResponsePartition,
+} from './protocol/index.ts'
 export {
   type AddOffsetsToTxnRequest,
   type AddOffsetsToTxnResponse,
@@ -199,7 +218,7 @@ export {
   ZERO_UUID,
 } from './protocol/index.ts'
 export { type AbortedTransaction, AbortedTransactionFilter } from './records/aborted-transaction-filter.ts'
-export { readInt64, stampBatch } from './records/batch-layout.ts'
+export { readInt64, stampBatch, stampLogAppendTime } from './records/batch-layout.ts'
 export {
   BatchReader,
   type BatchReaderOptions,

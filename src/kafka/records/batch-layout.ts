@@ -9,6 +9,7 @@
  * can set the base offset and the leader epoch without computing it again.
  */
 import { assert } from '../../base/index.ts'
+import { crc32c } from './crc32c.ts'
 
 export const BASE_OFFSET = 0
 export const BATCH_LENGTH = 8
@@ -53,4 +54,11 @@ export function writeInt64(bytes: Buffer, position: number, value: number): void
 export function stampBatch(batch: Buffer, stamp: { readonly baseOffset: number; readonly leaderEpoch: number }): void {
   writeInt64(batch, BASE_OFFSET, stamp.baseOffset)
   batch.writeInt32BE(stamp.leaderEpoch, LEADER_EPOCH)
+}
+
+/** What a broker sets when it decides the time of a batch (message.timestamp.type); the checksum is made anew. */
+export function stampLogAppendTime(batch: Buffer, timestamp: number): void {
+  batch.writeInt16BE(batch.readInt16BE(ATTRIBUTES) | LOG_APPEND_TIME_BIT, ATTRIBUTES)
+  writeInt64(batch, MAX_TIMESTAMP, timestamp)
+  batch.writeUInt32BE(crc32c(batch, ATTRIBUTES, batch.length), CRC)
 }

@@ -1,0 +1,17 @@
+export { type BrokerSettings, DEFAULT_SETTINGS } from './broker-settings.ts'
+export {
+  type BrokerListener,
+  EmbeddedBroker,
+  type EmbeddedBrokerOptions,
+  type EmbeddedTopicOptions,
+  type ListenOptions,
+} from './embedded-broker.ts'
+export {
+  type DelayFault,
+  type DropFault,
+  type ErrorFault,
+  FaultPlan,
+  type FaultTarget,
+  type KafkaErrorName,
+  type ThrottleFault,
+} from './fault/fault-plan.ts'
