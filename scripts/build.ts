@@ -2,16 +2,19 @@
  * Makes `dist/`: JavaScript and declarations by tsc, and beside them the files that are not TypeScript and are read at run
  * time. Tests, fuzzers and benches stay out of what is published.
  *
- *     node scripts/build.ts [--out DIR]
+ *     node scripts/build.ts [--out DIR] [--api]
+ *
+ * With --api it also writes the snapshots of the public surface, `api/*.d.ts`.
  */
 import { execFileSync } from 'node:child_process'
 import { copyFileSync, globSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { publicApi } from './api.ts'
 
 const root: string = fileURLToPath(new URL('..', import.meta.url))
-const { values } = parseArgs({ options: { out: { type: 'string' } } })
+const { values } = parseArgs({ options: { out: { type: 'string' }, api: { type: 'boolean' } } })
 const dist: string = values.out === undefined ? join(root, 'dist') : resolve(values.out)
 const NOT_PUBLISHED = [
   'src/**/*.test.ts',
@@ -44,6 +47,13 @@ function copyAssets(): void {
   }
 }
 
+function writeApi(): void {
+  const folder = join(root, 'api')
+  mkdirSync(folder, { recursive: true })
+  for (const [file, text] of publicApi(dist)) writeFileSync(join(folder, file), text)
+}
+
 rmSync(dist, { recursive: true, force: true })
 compile()
 copyAssets()
+if (values.api === true) writeApi()

@@ -3,13 +3,14 @@
  * user's project, and running the README's job against a real Kafka on the oldest, the pinned and the newest Node.
  */
 import assert from 'node:assert/strict'
-import { lstatSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type KafkaRecord, KafkaServer } from 'millrace/testing'
-import { ROOT } from '../rules/source-files.ts'
+import { publicApi } from '../../scripts/api.ts'
+import { ROOT, readSource } from '../rules/source-files.ts'
 import { codeBlocksOf, programsOfTheDocumentation } from './code-blocks.ts'
 import { nodeRelease } from './node-release.ts'
 import { commandsOfTheReadme, install, MANIFEST, pack } from './packed-package.ts'
@@ -86,6 +87,8 @@ describe('the packed package', () => {
     const bytes = bytesBelow(modules) - bytesBelow(join(modules, 'zod'))
     t.diagnostic(`installed: ${(bytes / 1e6).toFixed(1)} MB, ours ${bytesBelow(join(modules, 'millrace')) / 1e6} MB`)
     assert.ok(bytes < INSTALLED_BYTES_MAX, `${bytes} bytes`)
+    const said = Number(/Installed, it is ([\d.]+) MB/.exec(readSource('README.md').text)?.[1])
+    assert.ok(Math.abs(bytes / 1e6 - said) < 1, `the README says ${said} MB`)
     const names = readdirSync(modules).filter((name) => !name.startsWith('.'))
     assert.deepEqual(names.sort(), ['@antoniomuso', '@napi-rs', '@node-rs', 'lz4-napi', 'millrace', 'snappy', 'zod'])
   })
@@ -101,6 +104,12 @@ describe('the packed package', () => {
     writeFileSync(join(project, 'user-project.ts'), USER_PROJECT)
     writeFileSync(join(project, 'tsconfig.json'), JSON.stringify(userSettings([...files, 'user-project.ts'])))
     await run(bin('tsc'), ['-p', 'tsconfig.json'], { cwd: project })
+  })
+
+  it('has the public surface of api/*.d.ts; `node scripts/build.ts --api` writes it anew', () => {
+    for (const [file, text] of publicApi(join(folder, 'staged', 'dist'))) {
+      assert.equal(readFileSync(join(ROOT, 'api', file), 'utf8'), text, `api/${file}`)
+    }
   })
 
   it('answers --version and help, and tells wrong usage by exit code 2', async () => {
@@ -227,7 +236,7 @@ import { defineJob, MillraceError, runJob, StreamExecutionEnvironment, Watermark
 import { JsonSchema, KafkaSource, OffsetsInitializer } from 'millrace/kafka'
 import { KafkaServer } from 'millrace/testing'
 import { z } from 'zod'
-import orders from './orders.ts'
+import orders from './orders.js'
 
 const source = KafkaSource.builder()
   .setBootstrapServers('localhost:9092')

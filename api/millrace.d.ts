@@ -1,0 +1,399 @@
+// Made by `node scripts/build.ts --api` from the declarations of this entry point; not to be edited.
+
+export declare class AssertionFailed extends Error {
+    readonly name: string;
+}
+
+export interface Clock {
+    now(): number;
+    monotonic(): number;
+    setTimer(delayMs: number, callback: () => void, options?: {
+        readonly background?: boolean;
+    }): Timer;
+    sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+    nextTurn(): Promise<void>;
+}
+
+export interface Collector<T> {
+    collect(value: T): void;
+}
+
+export declare class Configuration {
+    constructor(values?: Readonly<Record<string, string | number | boolean>>);
+    set(key: string, value: string | number | boolean): this;
+    get<Name extends OptionName>(name: Name): ConfigurationValues[Name];
+    has(name: OptionName): boolean;
+    entries(): IterableIterator<[string, string]>;
+    with(other: Configuration): Configuration;
+}
+
+export type ConfigurationInput = Configuration | Readonly<Record<string, string | number | boolean>>;
+
+export declare class DataStream<T> extends StreamStep {
+    protected readonly element: T;
+    constructor(host: StreamHost, step: Transformation);
+    map<Out>(fn: ((value: T) => Sync<Out>) | MapFunction<T, Out>): DataStream<Out>;
+    filter<S extends T>(fn: (value: T) => value is S): DataStream<S>;
+    filter(fn: FilterCallback<T>): DataStream<T>;
+    flatMap<Out>(fn: ((value: T, out: Collector<Out>) => FlatMapResult<Out>) | FlatMapFunction<T, Out>): DataStream<Out>;
+    assignTimestampsAndWatermarks(plan: WatermarkPlan<T>): DataStream<T>;
+    sinkTo<Committable>(sink: Sink<T, Committable>): DataStreamSink;
+    print(prefix?: string): DataStreamSink;
+    executeAndCollect(jobName?: string): AsyncIterableIterator<T>;
+}
+
+export declare class DataStreamSink extends StreamStep {
+}
+
+export interface DeserializationSchema<T> {
+    open?(context: RuntimeContext): void | Promise<void>;
+    deserialize(bytes: Buffer | null): T | undefined;
+    deserializeText?(text: string): T | undefined;
+    readonly textIsTransient?: boolean;
+    readonly skipsNull?: boolean;
+}
+
+export declare const ERROR_CODES: readonly ['OPTION_INVALID', 'GRAPH_INVALID', 'JOB_FILE_INVALID', 'USAGE', 'NOT_SUPPORTED', 'DESERIALIZATION_FAILED', 'SERIALIZATION_FAILED', 'USER_FUNCTION_FAILED', 'USER_FUNCTION_ASYNC', 'KAFKA_UNREACHABLE', 'KAFKA_TIMEOUT', 'KAFKA_DISCONNECTED', 'KAFKA_PROTOCOL', 'KAFKA_VERSION_UNSUPPORTED', 'KAFKA_UNKNOWN_TOPIC', 'KAFKA_UNKNOWN_PARTITION', 'KAFKA_OFFSET_OUT_OF_RANGE', 'KAFKA_NO_OFFSET', 'KAFKA_CORRUPT_BATCH', 'KAFKA_MESSAGE_FORMAT_UNSUPPORTED', 'KAFKA_RECORD_TOO_LARGE', 'KAFKA_AUTHORIZATION_FAILED', 'KAFKA_AUTHENTICATION_FAILED', 'KAFKA_FENCED', 'KAFKA_TRANSACTION_ABORTED', 'KAFKA_PRODUCE_FAILED', 'KAFKA_RETRIABLE', 'KAFKA_FATAL', 'CHECKPOINT_FAILED', 'CHECKPOINT_DAMAGED', 'LOG_DAMAGED', 'STORAGE_FAILED', 'STATE_INCOMPATIBLE', 'STATE_NOT_RESTORED', 'SUPERSEDED', 'ALREADY_RUNNING', 'TRANSACTIONS_LOST', 'TRANSACTIONS_UNDECIDED', 'COMMIT_UNRESOLVED', 'FOREIGN_TRANSACTIONS', 'TASKS_LINGER', 'CANCELLED'];
+
+export type ErrorCode = (typeof ERROR_CODES)[number];
+
+export interface ExecuteOptions {
+    readonly signal?: AbortSignal;
+    readonly storage?: Storage;
+    readonly start?: Partial<StartOptions>;
+    readonly onEvent?: (event: JobEvent) => void;
+}
+
+export interface FilterFunction<T> extends RichFunction {
+    filter(value: T): boolean;
+}
+
+export interface FlatMapFunction<In, Out> extends RichFunction {
+    flatMap(value: In, out: Collector<Out>): void;
+}
+
+export interface GeneratorOptions {
+    readonly count?: number;
+    readonly elementsPerSecond?: number;
+    readonly name?: string;
+}
+
+export type JobArguments = readonly string[] | Readonly<Record<string, string | number | boolean>>;
+
+export type JobBuild = (env: StreamExecutionEnvironment, params: JobParameters) => void | Promise<void>;
+
+export declare class JobClient implements AsyncDisposable {
+    readonly jobName: string;
+    constructor(execution: JobExecution, signal: AbortSignal | undefined);
+    status(): JobStatus;
+    figures(): JobFigures;
+    metrics(): Map<string, number>;
+    result(): Promise<JobExecutionResult>;
+    cancel(): Promise<void>;
+    stop(): Promise<void>;
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface JobDefinition {
+    readonly name: string;
+    readonly build: JobBuild;
+}
+
+export interface JobEvent {
+    readonly status: JobStatus;
+    readonly attempt: number;
+    readonly error?: Error;
+}
+
+export interface JobExecutionResult {
+    readonly jobName: string;
+    readonly outcome: 'finished' | 'already-finished' | 'stopped';
+    readonly durationMs: number;
+    readonly recordsIn: number;
+    readonly recordsOut: number;
+    readonly accumulators: Readonly<Record<string, unknown>>;
+}
+
+export interface JobFigures extends TaskFigures {
+    readonly checkpoints: CheckpointFigures;
+    readonly restarts: number;
+}
+
+export declare class JobParameters {
+    static of(args?: JobArguments): JobParameters;
+    get(name: string): string | undefined;
+    get(name: string, fallback: string): string;
+    get(name: string, fallback: number): number;
+    get(name: string, fallback: boolean): boolean;
+    required(name: string): string;
+    has(name: string): boolean;
+    toRecord(): Readonly<Record<string, string>>;
+}
+
+export type JobStatus = 'created' | 'recovering' | 'running' | 'restarting' | 'stopping' | 'finished' | 'stopped' | 'cancelled' | 'failed';
+
+export declare class JsonSchema<T = unknown> implements DeserializationSchema<T>, SerializationSchema<T> {
+    readonly skipsNull = true;
+    readonly textIsTransient = true;
+    constructor(schema?: StandardSchema<T>);
+    deserialize(bytes: Buffer | null): T | undefined;
+    deserializeText(text: string): T;
+    serialize(element: T): string;
+}
+
+export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
+
+export interface Logger {
+    debug(fields: LogFields, message: string): void;
+    info(fields: LogFields, message: string): void;
+    warn(fields: LogFields, message: string): void;
+    error(fields: LogFields, message: string): void;
+}
+
+export interface MapFunction<In, Out> extends RichFunction {
+    map(value: In): Sync<Out>;
+}
+
+export declare class MillraceError extends Error {
+    readonly name: string;
+    readonly code: ErrorCode;
+    readonly retriable: boolean;
+    readonly next: string;
+    constructor(code: ErrorCode, message: string, options?: MillraceErrorOptions);
+    static is(value: unknown): value is MillraceError;
+}
+
+export declare const NO_TIMESTAMP: number;
+
+export interface Network {
+    connect(options: ConnectOptions, receiver: NetworkReceiver): Promise<NetworkConnection>;
+}
+
+export interface Random {
+    next(): number;
+    hex(count: number): string;
+}
+
+export interface RichFunction {
+    open?(context: RuntimeContext): void | Promise<void>;
+    close?(): void | Promise<void>;
+}
+
+export interface RunJobOptions extends Omit<ExecuteOptions, 'storage'> {
+    readonly parallelism?: number;
+    readonly args?: JobArguments;
+    readonly configuration?: ConfigurationInput;
+    readonly storage?: Storage | 'memory';
+    readonly ports?: Partial<RuntimePorts>;
+}
+
+export interface RuntimeContext {
+    readonly jobName: string;
+    readonly operatorName: string;
+    readonly uid: string;
+    readonly subtask: SubtaskIndex;
+    readonly parallelism: number;
+    readonly maxParallelism: number;
+    readonly metrics: MetricGroup;
+}
+
+export declare const RuntimeExecutionMode: {
+    readonly STREAMING: 'STREAMING';
+    readonly BATCH: 'BATCH';
+    readonly AUTOMATIC: 'AUTOMATIC';
+};
+export type RuntimeExecutionMode = (typeof RuntimeExecutionMode)[keyof typeof RuntimeExecutionMode];
+
+export interface RuntimePorts {
+    readonly clock: Clock;
+    readonly random: Random;
+    readonly network: Network;
+    readonly logger: Logger;
+}
+
+export declare class Secret {
+    constructor(value: string);
+    reveal(): string;
+    toString(): string;
+    toJSON(): string;
+}
+
+export interface SerializationSchema<T> {
+    open?(context: RuntimeContext): void | Promise<void>;
+    serialize(element: T): Uint8Array | string | null;
+}
+
+export declare class SimpleStringSchema implements DeserializationSchema<string>, SerializationSchema<string> {
+    readonly skipsNull = true;
+    deserialize(bytes: Buffer | null): string | undefined;
+    deserializeText(text: string): string;
+    serialize(element: string): string;
+}
+
+export interface Sink<T, Committable = NoCommittable> {
+    createWriter(context: SinkWriterContext): SinkWriter<T, Committable>;
+    readonly transactional?: TransactionalSide<Committable>;
+    describe(): Readonly<Record<string, unknown>>;
+}
+
+export interface SinkWriter<T, Committable> {
+    open?(): Promise<void>;
+    write(element: T): void;
+    readonly blocked: boolean;
+    writable(): Promise<void>;
+    prepareCommit(checkpoint: CheckpointId, final: boolean): Promise<readonly Committable[]>;
+    commit?(checkpoint: CheckpointId): Promise<void>;
+    committed?(checkpoint: CheckpointId): void;
+    close(options?: CloseOptions): Promise<void>;
+}
+
+export interface SinkWriterContext extends RuntimeContext, RuntimePorts {
+    readonly attempt: AttemptId;
+    readonly time: ElementTime;
+    readonly nextCheckpoint: CheckpointId;
+    readonly settings: SinkAttemptSettings | undefined;
+    fail(error: Error): void;
+}
+
+export interface Source<T, Split, EnumeratorState> {
+    readonly boundedness: Boundedness;
+    readonly splitSerializer: VersionedSerializer<Split>;
+    readonly enumeratorStateSerializer: VersionedSerializer<EnumeratorState>;
+    splitId(split: Split): string;
+    createEnumerator(context: SplitEnumeratorContext<Split>, restored?: {
+        readonly state: EnumeratorState;
+        readonly splits: readonly Split[];
+    }): SplitEnumerator<EnumeratorState>;
+    createReader(context: SourceReaderContext<T>): SourceReader<Split>;
+    publishPositions?(splits: readonly Split[], ports: RuntimePorts): Promise<void>;
+    describe(): Readonly<Record<string, unknown>>;
+}
+
+export interface SourceReader<Split> {
+    open?(): Promise<void>;
+    addSplits(splits: readonly Split[]): void;
+    noMoreSplits(): void;
+    poll(budget: number): PollStatus;
+    available(): Promise<void>;
+    snapshotState(checkpoint: CheckpointId): readonly Split[];
+    checkpointCompleted?(checkpoint: CheckpointId): Promise<void>;
+    pendingRecords?(): number | undefined;
+    close(): Promise<void>;
+}
+
+export interface SourceReaderContext<T> extends RuntimeContext, RuntimePorts {
+    readonly attempt: AttemptId;
+    readonly time: ElementTime;
+    readonly output: ReaderOutput<T>;
+    readonly checkpointing: boolean;
+}
+
+export interface SplitEnumerator<EnumeratorState> {
+    start(signal: AbortSignal): Promise<void>;
+    snapshotState(checkpoint: CheckpointId): EnumeratorState;
+    close(): Promise<void>;
+}
+
+export interface SplitEnumeratorContext<Split> extends RuntimePorts {
+    readonly parallelism: number;
+    readonly uid: string;
+    assignSplits(subtask: SubtaskIndex, splits: readonly Split[]): void;
+    signalNoMoreSplits(): void;
+    fail(error: Error): void;
+}
+
+export interface StandardSchema<T> {
+    readonly '~standard': {
+        readonly version: 1;
+        readonly vendor: string;
+        readonly validate: (value: unknown) => StandardResult<T> | Promise<StandardResult<T>>;
+    };
+}
+
+export interface StartOptions {
+    readonly mode: 'resume' | 'fresh';
+    readonly allowNonRestoredState: boolean;
+}
+
+export interface Storage {
+    readonly location: string;
+    read(path: string): Promise<Buffer | undefined>;
+    list(folder: string): Promise<string[]>;
+    write(path: string, bytes: Uint8Array): Promise<void>;
+    putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>;
+    remove(path: string): Promise<void>;
+    lock(name: string): Promise<StorageLock | undefined>;
+}
+
+export declare class StreamExecutionEnvironment {
+    constructor(options?: EnvironmentOptions);
+    static createLocalEnvironment(configuration?: ConfigurationInput): StreamExecutionEnvironment;
+    static getExecutionEnvironment(configuration?: ConfigurationInput): StreamExecutionEnvironment;
+    get configuration(): Configuration;
+    enableCheckpointing(intervalMs: number): this;
+    setParallelism(parallelism: number): this;
+    setMaxParallelism(maxParallelism: number): this;
+    setRuntimeMode(mode: RuntimeExecutionMode): this;
+    configure(settings: ConfigurationInput): this;
+    fromSource<T, Split, EnumeratorState>(source: Source<T, Split, EnumeratorState>, watermarks: WatermarkStrategy<NoInfer<T>>, name: string): DataStream<T>;
+    fromData<T>(elements: readonly T[]): DataStream<T>;
+    fromData<T>(...elements: readonly T[]): DataStream<T>;
+    fromGenerator<T>(generate: (index: number) => Sync<T>, options?: GeneratorOptions): DataStream<T>;
+    once<T>(name: string, compute: () => T | Promise<T>): Promise<T>;
+    execute(jobName?: string, options?: ExecuteOptions): Promise<JobExecutionResult>;
+    executeAsync(jobName?: string, options?: ExecuteOptions): Promise<JobClient>;
+    buildGraph(jobName?: string): JobGraph;
+    start(graph: JobGraph, options: StartGraphOptions): JobClient;
+}
+
+export declare abstract class StreamStep {
+    protected readonly step: Transformation;
+    constructor(step: Transformation);
+    name(name: string): this;
+    uid(uid: string): this;
+    setParallelism(parallelism: number): this;
+    setMaxParallelism(maxParallelism: number): this;
+    disableChaining(): this;
+    startNewChain(): this;
+}
+
+export type Sync<T> = T extends PromiseLike<unknown> ? never : T;
+
+export type TimestampAssigner<T> = (value: T, recordTimestamp: number) => number;
+
+export interface VersionedSerializer<T> {
+    readonly version: number;
+    serialize(value: T): Uint8Array;
+    deserialize(version: number, bytes: Uint8Array): T;
+}
+
+export interface WatermarkGenerator<T> {
+    onEvent(value: T, timestamp: number, output: WatermarkOutput): void;
+    onPeriodicEmit(output: WatermarkOutput): void;
+}
+
+export interface WatermarkOutput {
+    emitWatermark(timestamp: number): void;
+    markIdle(): void;
+    markActive(): void;
+}
+
+export declare class WatermarkStrategy<T> implements WatermarkPlan<T> {
+    readonly createGenerator: (() => WatermarkGenerator<T>) | undefined;
+    readonly timestampAssigner: TimestampAssigner<T> | undefined;
+    readonly idleTimeoutMs: number | undefined;
+    readonly alignment: WatermarkPlan<T>['alignment'];
+    static noWatermarks<T = unknown>(): WatermarkStrategy<T>;
+    static forMonotonousTimestamps<T = unknown>(): WatermarkStrategy<T>;
+    static forBoundedOutOfOrderness<T = unknown>(maxOutOfOrdernessMs: number): WatermarkStrategy<T>;
+    static forGenerator<T = unknown>(createGenerator: () => WatermarkGenerator<T>): WatermarkStrategy<T>;
+    withTimestampAssigner<S extends T>(timestampAssigner: TimestampAssigner<S>): WatermarkStrategy<S>;
+    withIdleness(idleTimeoutMs: number): WatermarkStrategy<T>;
+    withWatermarkAlignment(group: string, maxDriftMs: number, updateIntervalMs?: number): WatermarkStrategy<T>;
+}
+
+export declare function defineJob(name: string, build: JobBuild): JobDefinition;
+
+export declare function runJob(job: JobDefinition, options?: RunJobOptions): Promise<JobExecutionResult>;
+
+export declare function startJob(job: JobDefinition, options?: RunJobOptions): Promise<JobClient>;

@@ -1,0 +1,224 @@
+// Made by `node scripts/build.ts --api` from the declarations of this entry point; not to be edited.
+
+export interface ActiveProducer {
+    readonly producerId: number;
+    readonly producerEpoch: number;
+    readonly lastSequence: number;
+    readonly lastTimestamp: number;
+    readonly transactionStartOffset: number | null;
+}
+
+export interface GeneratedRecords {
+    readonly count: number;
+    readonly from?: number;
+    readonly value: string;
+    readonly valueBytes?: number;
+    readonly key?: string;
+    readonly partitions?: number;
+    readonly partition?: number;
+    readonly timestampFrom?: number;
+    readonly timestampStep?: number;
+}
+
+export declare const KAFKA_VERSIONS: {
+    readonly newest: string;
+    readonly older: string;
+};
+
+export interface KafkaHeader {
+    readonly key: string;
+    readonly value: Buffer | null;
+}
+
+export declare class KafkaJavaTools {
+    constructor(input: KafkaJavaToolsInput);
+    get pid(): number | undefined;
+    readAll(topic: string, options?: ReadOptions): Promise<KafkaRecord[]>;
+    produce(topic: string, records: Iterable<RecordToProduce>, options?: ProduceOptions): Promise<ProduceResult>;
+    produceJson<T>(topic: string, values: Iterable<T>, options?: ProduceOptions & {
+        readonly key?: (value: T) => string;
+        readonly partition?: (value: T) => number;
+    }): Promise<ProduceResult>;
+    produceGenerated(topic: string, generate: GeneratedRecords, options?: ProduceOptions): Promise<ProduceResult>;
+    endTransaction(transactionalId: string, end: 'commit' | 'abort' | 'abandon'): Promise<void>;
+    offsets(topic: string, at?: 'earliest' | 'latest' | 'last-stable' | number): Promise<number[]>;
+    groupOffsets(group: string): Promise<(TopicPartitionOffset & {
+        readonly metadata: string;
+    })[]>;
+    setGroupOffsets(group: string, offsets: readonly TopicPartitionOffset[]): Promise<void>;
+    transactions(): Promise<TransactionListing[]>;
+    describeTransaction(transactionalId: string): Promise<TransactionDescription>;
+    producers(topic: string, partition: number): Promise<ActiveProducer[]>;
+    fence(transactionalId: string): Promise<void>;
+    features(): Promise<Readonly<Record<string, number>>>;
+    listTopics(): Promise<string[]>;
+    describeTopic(topic: string): Promise<TopicDescription>;
+    setTopicConfig(topic: string, config: Readonly<Record<string, string | number | boolean>>): Promise<void>;
+    createPartitions(topic: string, partitions: number): Promise<void>;
+    deleteRecords(topic: string, partition: number, beforeOffset: number): Promise<void>;
+    request(op: string, args: Readonly<Record<string, unknown>>, timeoutMs?: number): Promise<unknown>;
+    close(): Promise<void>;
+}
+
+export interface KafkaRecord {
+    readonly partition: number;
+    readonly offset: number;
+    readonly timestamp: number;
+    readonly timestampType: 'CreateTime' | 'LogAppendTime' | 'NoTimestampType';
+    readonly key: Buffer | null;
+    readonly value: Buffer | null;
+    readonly headers: readonly KafkaHeader[];
+}
+
+export declare class KafkaServer implements AsyncDisposable {
+    readonly version: string;
+    readonly nodes: readonly KafkaServerNode[];
+    readonly java: KafkaJavaTools;
+    readonly directory: string;
+    static start(options?: KafkaServerOptions): Promise<KafkaServer>;
+    get bootstrapServers(): string;
+    bootstrapServersOf(listener: string): string;
+    createTopic(topic: string, options?: TopicOptions): Promise<void>;
+    deleteTopic(topic: string): Promise<void>;
+    setFeature(feature: string, level: number): Promise<void>;
+    close(): Promise<void>;
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
+export declare class KafkaServerError extends MillraceError {
+    readonly name: string;
+    readonly javaClass: string | undefined;
+    constructor(code: ErrorCode, message: string, options?: KafkaServerErrorOptions);
+}
+
+export declare class KafkaServerNode {
+    readonly id: number;
+    readonly host: string;
+    readonly port: number;
+    readonly logFile: string;
+    readonly dataDirectory: string;
+    constructor(input: KafkaServerNodeInput);
+    get pid(): number | undefined;
+    get state(): 'stopped' | 'running' | 'paused';
+    get bootstrapServer(): string;
+    launch(): void;
+    ready(ids: readonly number[], timeoutMs?: number): Promise<void>;
+    waitForMetadata(topics: readonly string[], satisfies: (answer: MetadataAnswer) => boolean, what: string, timeoutMs?: number): Promise<void>;
+    features(): Promise<ReadonlyMap<string, number>>;
+    waitForFeature(feature: string, level: number, timeoutMs?: number): Promise<void>;
+    start(timeoutMs?: number): Promise<void>;
+    stop(): Promise<void>;
+    kill(): Promise<void>;
+    pause(): void;
+    resume(): void;
+    restart(): Promise<void>;
+    log(): string;
+}
+
+export interface KafkaServerOptions {
+    readonly version?: string;
+    readonly nodes?: number;
+    readonly transactionVersion?: 0 | 1 | 2;
+    readonly properties?: Readonly<Record<string, PropertyValue>>;
+    readonly listeners?: Readonly<Record<string, SecurityProtocol>>;
+    readonly heapMb?: number;
+    readonly jvm?: 'quick' | 'throughput';
+}
+
+export declare class MemoryStorage implements Storage {
+    readonly location: string;
+    read(path: string): Promise<Buffer | undefined>;
+    list(folder: string): Promise<string[]>;
+    write(path: string, bytes: Uint8Array): Promise<void>;
+    putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>;
+    remove(path: string): Promise<void>;
+    lock(name: string): Promise<StorageLock | undefined>;
+}
+
+export interface ProduceOptions {
+    readonly compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
+    readonly transactionalId?: string;
+    readonly end?: 'commit' | 'abort' | 'open' | 'abandon';
+    readonly timeoutMs?: number;
+    readonly properties?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface ProduceResult {
+    readonly count: number;
+    readonly partitions: readonly {
+        readonly partition: number;
+        readonly count: number;
+        readonly first: number;
+        readonly last: number;
+    }[];
+}
+
+export interface ReadOptions {
+    readonly isolation?: 'read_committed' | 'read_uncommitted';
+    readonly timeoutMs?: number;
+    readonly properties?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export interface RecordToProduce {
+    readonly key?: string | Uint8Array | null;
+    readonly value: string | Uint8Array | null;
+    readonly partition?: number;
+    readonly timestamp?: number;
+    readonly headers?: readonly {
+        readonly key: string;
+        readonly value: string | Uint8Array | null;
+    }[];
+}
+
+export type SecurityProtocol = 'PLAINTEXT' | 'SSL' | 'SASL_PLAINTEXT' | 'SASL_SSL';
+
+export declare class SeededRandom implements Random {
+    constructor(seed: number);
+    next(): number;
+    hex(count: number): string;
+}
+
+export interface TopicDescription {
+    readonly topic: string;
+    readonly topicId: string;
+    readonly partitions: readonly {
+        readonly partition: number;
+        readonly leader: number | null;
+        readonly replicas: readonly number[];
+        readonly isr: readonly number[];
+    }[];
+    readonly config: Readonly<Record<string, string>>;
+}
+
+export interface TopicOptions {
+    readonly partitions?: number;
+    readonly replicationFactor?: number;
+    readonly config?: Readonly<Record<string, PropertyValue>>;
+}
+
+export interface TopicPartitionOffset {
+    readonly topic: string;
+    readonly partition: number;
+    readonly offset: number;
+}
+
+export interface TransactionDescription {
+    readonly state: string;
+    readonly producerId: number;
+    readonly producerEpoch: number;
+    readonly timeoutMs: number;
+    readonly partitions: readonly {
+        readonly topic: string;
+        readonly partition: number;
+    }[];
+}
+
+export interface TransactionListing {
+    readonly transactionalId: string;
+    readonly producerId: number;
+    readonly state: string;
+}
+
+export declare function cacheDirectory(environment?: Readonly<Record<string, string | undefined>>): string;
+
+export declare const silentLogger: Logger;
