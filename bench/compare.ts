@@ -131,13 +131,24 @@ function headLine(): object {
     commit: commitId(),
     node: process.version,
     cores: cpus().length,
+    load: loadavg()[0],
     cpu: cpus()[0]?.model,
     memory_gb: Math.round(totalmem() / 2 ** 30),
   }
 }
 
+/** Figures of a machine that others use at the same time say little; they are taken all the same, and marked by their load. */
+function warnWhenBusy(): void {
+  const [load = 0] = loadavg()
+  if (load < cpus().length / 2) return
+  process.stderr.write(
+    `The load of this machine is ${load.toFixed(1)} on ${cpus().length} cores before the first run.\n`,
+  )
+}
+
 async function compare(broker: Broker): Promise<void> {
   const cases = chosenCases()
+  warnWhenBusy()
   const folder = process.env.ANCHORS_DIR
   const anchors = folder !== undefined && folder !== '' && systems.has('flink') ? buildAnchors(folder) : undefined
   const tools = await BenchTools.start(broker.bootstrap)
