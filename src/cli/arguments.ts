@@ -1,16 +1,17 @@
 /**
  * Reads the command line into a command, or refuses it with a USAGE error that names the argument.
  */
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type LogLevel, MillraceError } from '../base/index.ts'
 import { Configuration } from '../core/index.ts'
+import type { StartOptions } from '../runtime/index.ts'
 import type { ProfileOptions } from './profiles.ts'
 
 export interface RunCommand {
   readonly kind: 'run'
   readonly jobFile: string
-  readonly fresh: boolean
-  readonly allowNonRestoredState: boolean
+  readonly start: StartOptions
   readonly configuration: Configuration
   readonly logLevel: LogLevel
   readonly quiet: boolean
@@ -27,6 +28,8 @@ const OPTIONS = {
   parallelism: { type: 'string', short: 'p' },
   threads: { type: 'string' },
   fresh: { type: 'boolean' },
+  'from-savepoint': { type: 'string', short: 's' },
+  rewind: { type: 'boolean' },
   'allow-non-restored-state': { type: 'boolean' },
   define: { type: 'string', short: 'D', multiple: true },
   'log-level': { type: 'string' },
@@ -55,8 +58,10 @@ export function parseCommandLine(args: readonly string[]): Command {
   return {
     kind: 'run',
     jobFile,
-    fresh: values.fresh ?? false,
-    allowNonRestoredState: values['allow-non-restored-state'] ?? false,
+    start: {
+      ...startOf(values.fresh ?? false, values.rewind ?? false, values['from-savepoint']),
+      allowNonRestoredState: values['allow-non-restored-state'] ?? false,
+    },
     configuration: configurationOf(values.define ?? [], values.parallelism),
     logLevel: logLevelOf(values['log-level']),
     quiet: values.quiet ?? false,
@@ -71,8 +76,22 @@ function parse(
   try {
     return parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true, strict: true })
   } catch (error) {
-    throw usage(error instanceof Error ? error.message : String(error))
+    // Node's further sentences advise a use of -- that means something else here.
+    throw usage(error instanceof Error ? (error.message.split('. ')[0] ?? error.message) : String(error))
   }
+}
+
+function startOf(
+  fresh: boolean,
+  rewind: boolean,
+  savepoint: string | undefined,
+): Pick<StartOptions, 'mode' | 'savepoint'> {
+  if (savepoint !== undefined) {
+    if (fresh) throw usage('--fresh and -s contradict each other')
+    return { mode: rewind ? 'rewind' : 'savepoint', savepoint: resolve(savepoint) }
+  }
+  if (rewind) throw usage('--rewind goes back to a savepoint: name it with -s')
+  return { mode: fresh ? 'fresh' : 'resume' }
 }
 
 function configurationOf(defines: readonly string[], parallelism: string | undefined): Configuration {

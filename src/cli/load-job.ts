@@ -5,7 +5,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MillraceError } from '../base/index.ts'
-import { isJobDefinition, type JobDefinition } from '../stream/index.ts'
+import { defineJob, isJobDefinition, type JobDefinition } from '../stream/index.ts'
 
 const EXAMPLE = "export default defineJob('my-job', (env, params) => { ... })"
 
@@ -26,8 +26,27 @@ export async function loadJob(file: string): Promise<JobDefinition> {
       next: 'Nothing ran.',
     })
   }
-  if (isJobDefinition(module.default)) return module.default
+  if (isJobDefinition(module.default)) return blamingTheFile(module.default, path)
   throw new MillraceError('JOB_FILE_INVALID', `the job file ${path} has no job as its default export`, {
     next: `Nothing ran. Write ${EXAMPLE}; a program that builds its own environment is run by node itself.`,
+  })
+}
+
+/** What the job's own function throws while it builds the graph is a mistake in the job file, and is told as one. */
+function blamingTheFile(job: JobDefinition, path: string): JobDefinition {
+  return defineJob(job.name, async (env, params) => {
+    try {
+      await job.build(env, params)
+    } catch (error) {
+      if (MillraceError.is(error)) throw error
+      throw new MillraceError(
+        'JOB_FILE_INVALID',
+        `the job "${job.name}" in ${path} cannot be built: its function throws`,
+        {
+          cause: error,
+          next: 'Nothing ran.',
+        },
+      )
+    }
   })
 }

@@ -23,7 +23,7 @@ export async function runCommand(command: RunCommand): Promise<number> {
     ports,
     args: command.jobArguments,
     configuration: command.configuration,
-    start: { mode: command.fresh ? 'fresh' : 'resume', allowNonRestoredState: command.allowNonRestoredState },
+    start: command.start,
   })
   const progress = command.quiet ? undefined : new ProgressLine(client, ports.clock, process.stderr)
   stopOnSignals(client, ports.clock)
@@ -34,6 +34,12 @@ export async function runCommand(command: RunCommand): Promise<number> {
     return 0
   } catch (error) {
     progress?.close()
+    const { restarts } = client.figures()
+    if (restarts > 0) {
+      process.stderr.write(
+        `millrace: ${client.jobName} failed for good, after ${restarts} restarts inside this process\n`,
+      )
+    }
     throw error
   }
 }

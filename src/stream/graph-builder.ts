@@ -116,7 +116,7 @@ function checkOwnership(nodes: readonly GraphNode[]): void {
     if (owner !== undefined) {
       throw new MillraceError(
         'GRAPH_INVALID',
-        `${label(owner)} and ${label(node)} both write transactions as "${key}"; ` +
+        `${label(owner)} and ${label(node)} both write under ${key}; ` +
           'each exactly-once sink needs a transactional id prefix of its own',
       )
     }

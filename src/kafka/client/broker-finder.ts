@@ -121,7 +121,7 @@ export class BrokerFinder {
     return new MillraceError(
       'KAFKA_UNREACHABLE',
       `No Kafka broker answers at ${addresses.join(', ')}${patience}. Nothing was sent, nothing is lost. Check that bootstrap.servers is right, that the brokers run, that their advertised.listeners can be reached from here, and that the listener speaks the configured security.protocol.`,
-      { retriable, next: 'Whoever asked decides whether to try again.' },
+      { retriable },
     )
   }
 }

@@ -38,6 +38,12 @@ export const KafkaRecordDeserializationSchema: {
     config: DeserializerConfig = {},
   ): KafkaRecordDeserializationSchema<T> {
     if (isDeserializerClass(given)) return kafkaStyle(given, config)
+    if (typeof given === 'function' && isOtherClass(given)) {
+      throw new MillraceError(
+        'OPTION_INVALID',
+        `valueOnly(${given.name}): this class does not extend KafkaDeserializer`,
+      )
+    }
     if (typeof given === 'function') return new ValueOnlySchema(new FunctionSchema(given), given.name || 'function')
     if (typeof given?.deserialize !== 'function') {
       throw new MillraceError(
@@ -66,6 +72,11 @@ export const KafkaRecordDeserializationSchema: {
 
 function isDeserializerClass<T>(given: unknown): given is KafkaDeserializerClass<T> {
   return typeof given === 'function' && given.prototype instanceof KafkaDeserializer
+}
+
+/** A class is a function too, but one that cannot be called with the bytes. */
+function isOtherClass(given: (...args: never) => unknown): boolean {
+  return /^class\b/.test(Function.prototype.toString.call(given))
 }
 
 /** Left out is what is null, as null has no place in `T`; a class that knows a value for null gives it. */
