@@ -8,6 +8,8 @@ Options of run:
   -p, --parallelism N            subtasks of each operator (default 1)
       --threads N                0 or 1: all subtasks on one thread (the only choice of this version)
       --fresh                    begin anew at the sources' starting offsets; settles what was completed before
+  -s, --from-savepoint PATH      begin at a settled savepoint or checkpoint folder; repeated, it goes on from there
+      --rewind                   with -s: go back to it again
       --allow-non-restored-state give up stored state of operators that are no longer in the job
   -D key=value                   a configuration key, e.g. -D execution.checkpointing.dir=/var/lib/millrace
       --log-level LEVEL          debug, info, warn (default) or error, on standard error

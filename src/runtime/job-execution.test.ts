@@ -176,6 +176,37 @@ test('tasks or enumerators that do not end are told by name after the bound, and
   }
 })
 
+test('a record that is on its way when a task fails arrives before the next attempt begins', async () => {
+  const storage = new MemoryStorage()
+  const put = storage.putIfAbsent.bind(storage)
+  let arrive: () => void = () => undefined
+  storage.putIfAbsent = async (path, bytes) => {
+    if (path.endsWith('2')) await new Promise<void>((resolve) => (arrive = resolve))
+    return put(path, bytes)
+  }
+  let fail: (error: Error) => void = () => undefined
+  const createReader = (): SourceReader<unknown> =>
+    idleReader({ available: () => new Promise((_, reject) => (fail = reject)) })
+  const { job, clock } = run(graphOf({ createReader }), { storage })
+  assert.equal(await ends(job, clock, 150), 'running')
+  fail(new Error('broken'))
+  assert.equal(await ends(job, clock, 20_000), 'running')
+  assert.equal(job.status(), 'running', 'nobody knows yet what the log says')
+  assert.deepEqual(await storage.list('log'), ['0000000001'])
+  arrive()
+  assert.equal(await ends(job, clock, 2_000), 'running')
+  assert.equal(job.figures().restarts, 1)
+  assert.deepEqual((await storage.list('log')).slice(0, 3), ['0000000001', '0000000002', '0000000003'])
+  const kinds = await Promise.all(
+    [2, 3].map(
+      async (number) =>
+        JSON.parse((await storage.read(`log/000000000${number}`))?.toString().split('\n')[0] ?? '').record.kind,
+    ),
+  )
+  assert.deepEqual(kinds, ['completed', 'attempt'])
+  await Promise.all([job.cancel(), clock.pass(100)])
+})
+
 test('stopped before it runs, a job stops without a checkpoint; stopped after its end, its status stays', async () => {
   const { job, clock } = run(graphOf({}))
   const stopped = job.stop()

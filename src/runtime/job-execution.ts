@@ -2,7 +2,7 @@
  * Runs a job's graph on this thread: puts coordinator and tasks together and hands out what a client needs. The engine's
  * front door; it knows no Kafka.
  */
-import { MemoryStorage, MillraceError, type Storage, toError } from '../base/index.ts'
+import { DirectoryStorage, MemoryStorage, MillraceError, type Storage, toError } from '../base/index.ts'
 import type { Configuration, JobGraph, RuntimePorts } from '../core/index.ts'
 import { JobCoordinator, type JobFigures, type JobStatus } from './coordinator/job-coordinator.ts'
 import { type JobPlan, planTasks, type StartOptions } from './coordinator/job-plan.ts'
@@ -30,6 +30,8 @@ export interface RunOptions {
   /** The job's own directory; absent: memory, and exactly-once ends with the process. */
   readonly storage?: Storage
   readonly start?: Partial<StartOptions>
+  /** Where a savepoint lies, by its path; a directory by default. */
+  readonly openStorage?: (path: string) => Storage
   /** Aborting it cancels the job; `result` rejects with its reason. */
   readonly signal?: AbortSignal
   readonly onEvent?: (event: JobEvent) => void
@@ -71,6 +73,7 @@ class LocalJobExecution implements JobExecution {
       storage: storage ?? new MemoryStorage(),
       durable: storage !== undefined,
       ports,
+      openStorage: options.openStorage ?? ((path) => new DirectoryStorage(path)),
       createHost: () => new LocalTaskHost(graph, ports),
       onStatus: (status, detail) => this.#setStatus(status, detail.attempt, detail.error),
     })

@@ -1,7 +1,14 @@
 /** Starts incarnations of the model job and says how each ended; what every engine test is written with. */
 import assert from 'node:assert/strict'
+import type { Storage } from '../../src/base/index.ts'
 import { Configuration } from '../../src/core/index.ts'
-import { type JobEvent, type JobExecution, type JobExecutionResult, runJobGraph } from '../../src/runtime/index.ts'
+import {
+  type JobEvent,
+  type JobExecution,
+  type JobExecutionResult,
+  runJobGraph,
+  type StartOptions,
+} from '../../src/runtime/index.ts'
 import { modelGraph } from './model-job.ts'
 import { Incarnation, type ModelWorld } from './model-world.ts'
 
@@ -13,6 +20,8 @@ export type LifeEnd =
 export interface LifeOptions {
   readonly configure?: Readonly<Record<string, string | number>>
   readonly fresh?: boolean
+  /** Begin at this folder of the model's disk, or go back to it. */
+  readonly savepoint?: { readonly folder: string; readonly rewind?: boolean }
 }
 
 export interface Life {
@@ -21,6 +30,18 @@ export interface Life {
   /** The job, once `run` was called. */
   job(): JobExecution
   run(): Promise<LifeEnd>
+}
+
+function startOf({ fresh, savepoint }: LifeOptions): Partial<StartOptions> {
+  if (savepoint === undefined) return { mode: fresh === true ? 'fresh' : 'resume' }
+  return { mode: savepoint.rewind === true ? 'rewind' : 'savepoint', savepoint: `model/${savepoint.folder}` }
+}
+
+/** A folder of the job's own storage as a storage: `model` is its root. */
+function folderOf(storage: Storage, path: string): Storage {
+  const below = path.split('/').slice(1).join('/')
+  const at = (name: string): string => (below === '' ? name : `${below}/${name}`)
+  return { ...storage, read: (name) => storage.read(at(name)), list: (name) => storage.list(at(name)) }
 }
 
 export function start(world: ModelWorld, seed: number, options: LifeOptions = {}): Life {
@@ -34,11 +55,12 @@ export function start(world: ModelWorld, seed: number, options: LifeOptions = {}
   let running: JobExecution | undefined
   const work = async (): Promise<LifeEnd> => {
     const { ports, storage } = life
-    const start = { mode: options.fresh === true ? ('fresh' as const) : ('resume' as const) }
+    const start = startOf(options)
     const onEvent = (event: JobEvent): void => {
       events.push(event)
     }
-    running = runJobGraph(modelGraph(life, 2, 6), { configuration, ports, storage, start, onEvent })
+    const openStorage = (path: string): Storage => folderOf(storage, path)
+    running = runJobGraph(modelGraph(life, 2, 6), { configuration, ports, storage, start, onEvent, openStorage })
     try {
       return { kind: 'ended', result: await running.result() }
     } catch (error) {

@@ -40,6 +40,7 @@ export class JobHistory {
         assert(firstCheckpoint > state.highestCheckpoint, `attempt ${entry.number} would reuse checkpoint numbers`)
         const begun = { attempt: entry.number, sinks, firstCheckpoint, highestCompleted: firstCheckpoint - 1 }
         this.#state = { ...state, lineage, end: 'running', attempts: [...state.attempts, begun] }
+        this.#noteSavepoint(lineage)
         break
       }
       case 'completed':
@@ -107,10 +108,9 @@ export class JobHistory {
     return this.#state.attempts.filter((past) => past.attempt >= this.#state.fencedBelow && past.attempt < attempt)
   }
 
-  /** Whether the current lineage began at this savepoint. */
+  /** Whether a lineage of this job began at this savepoint. */
   beganAt(savepointId: string): boolean {
-    const begin = this.#state.lineage?.begin
-    return begin?.kind === 'savepoint' && begin.id === savepointId
+    return this.#state.savepoints?.includes(savepointId) ?? false
   }
 
   /** For a `base` record: forgets what can no longer matter. */
@@ -121,6 +121,11 @@ export class JobHistory {
       attempts: state.attempts.filter((past) => past.attempt >= state.fencedBelow || past.attempt === this.lastAttempt),
       completed: state.completed.slice(-2),
     }
+  }
+
+  #noteSavepoint({ begin }: Lineage): void {
+    if (begin.kind !== 'savepoint' || this.beganAt(begin.id)) return
+    this.#state = { ...this.#state, savepoints: [...(this.#state.savepoints ?? []), begin.id] }
   }
 
   #complete(record: CompletedRecord, attempt: number): void {

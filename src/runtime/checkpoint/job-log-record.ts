@@ -85,6 +85,8 @@ export interface HistoryState {
   readonly completed: readonly PastCheckpoint[]
   readonly highestCheckpoint: number
   readonly fencedBelow: number
+  /** Ids of the savepoints at which lineages of this job began; absent: none. */
+  readonly savepoints?: readonly string[]
 }
 
 /** A record with its place in the log and the attempt that wrote it. */

@@ -6,15 +6,17 @@ import { assert, describeError, MillraceError, type Storage, type StorageLock, t
 import type { RuntimePorts, SinkAttemptSettings } from '../../core/index.ts'
 import { attemptId } from '../../core/index.ts'
 import type { TaskFigures, TaskHost } from '../channel/messages.ts'
+import type { CheckpointContent } from '../checkpoint/checkpoint-metadata.ts'
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
 import { JobLog } from '../checkpoint/job-log.ts'
 import type { AttemptSink, Lineage } from '../checkpoint/job-log-record.ts'
+import { readSavepoint } from '../checkpoint/savepoint.ts'
 import { RestartStrategy } from '../restart/restart-strategy.ts'
 import type { CheckpointFigures } from './checkpoint-coordinator.ts'
 import { Execution, type ExecutionOutcome } from './execution.ts'
 import { type JobPlan, longestOpenMs, poolBound, type StartOptions, type TransactionalSink } from './job-plan.ts'
 import { recover } from './recovery.ts'
-import { decideStart, type StartDecision } from './start-decision.ts'
+import { decideStart, type Savepoint, type StartDecision } from './start-decision.ts'
 import { Sweeper } from './sweeper.ts'
 
 /** How often the race for the log's next place may be lost: by then the other process is no leftover, but lives. */
@@ -38,6 +40,8 @@ export interface CoordinatorOptions {
   /** Whether the storage outlives the process. */
   readonly durable: boolean
   readonly ports: RuntimePorts
+  /** The storage of a folder outside of the job's own, by its path. */
+  openStorage(path: string): Storage
   createHost(): TaskHost
   onStatus(status: JobStatus, detail: { readonly attempt: number; readonly error?: Error }): void
 }
@@ -179,7 +183,7 @@ export class JobCoordinator {
 
   /** One attempt, from its record in the log to its end. Failures come back as an outcome. */
   async #attempt(): Promise<JobOutcome | (ExecutionOutcome & { kind: 'failed' })> {
-    const { onStatus, plan } = this.#options
+    const { onStatus } = this.#options
     const { signal } = this.#cancelled
     try {
       signal.throwIfAborted()
@@ -188,7 +192,7 @@ export class JobCoordinator {
       if (begun === 'already-finished') return { kind: 'finished', alreadyBefore: true }
       onStatus('recovering', { attempt: this.#log.attempt })
       signal.throwIfAborted()
-      const restored = await recover({ ...this.#shared(), plan })
+      const restored = await recover({ ...this.#shared(), readSavepoint: (path) => this.#readSavepoint(path) })
       if (begun.decision.kind === 'settle-and-finish' && restored?.final === true) {
         await this.#log.append({ kind: 'finished' })
         return { kind: 'finished', alreadyBefore: false }
@@ -245,9 +249,10 @@ export class JobCoordinator {
     const { ports } = this.#options
     const sinks: AttemptSink[] = []
     const settings: Record<string, SinkAttemptSettings> = {}
+    const savepoint = await this.#savepoint()
     for (let tries = 0; tries < BEGIN_TRIES; tries++) {
       const history = this.#log.history
-      const decision = decideStart(history, this.#mode)
+      const decision = decideStart(history, this.#mode, savepoint)
       if (decision.kind === 'already-finished') return 'already-finished'
       if (sinks.length === 0) await this.#planSinks(sinks, settings)
       const foreign = history.empty ? await this.#foreignTransactions() : []
@@ -269,6 +274,19 @@ export class JobCoordinator {
       `the next place in the log of job "${this.#options.plan.graph.jobName}" was taken by another process ${BEGIN_TRIES} times in a row: it is running elsewhere (${this.#options.storage.location})`,
       { next: 'This start changed nothing. Stop the other one first, or give this job another name.' },
     )
+  }
+
+  /** What the start names to begin at: it is read, and refused if it cannot serve, before anything is changed. */
+  async #savepoint(): Promise<Savepoint | undefined> {
+    const path = this.#options.start.savepoint
+    if (path === undefined || this.#mode === 'resume') return undefined
+    const { id } = await this.#readSavepoint(path)
+    return { id, path }
+  }
+
+  #readSavepoint(path: string): Promise<CheckpointContent> {
+    const { ports, openStorage } = this.#options
+    return readSavepoint(path, { clock: ports.clock, random: ports.random, openStorage })
   }
 
   async #planSinks(sinks: AttemptSink[], settings: Record<string, SinkAttemptSettings>): Promise<void> {

@@ -33,7 +33,10 @@ export interface JobPlan {
 }
 
 export interface StartOptions {
-  readonly mode: 'resume' | 'fresh'
+  /** `savepoint`: begin at it, once; `rewind`: begin at it again, although a lineage of this job began there before. */
+  readonly mode: 'resume' | 'fresh' | 'savepoint' | 'rewind'
+  /** The folder of the savepoint or checkpoint to begin at. */
+  readonly savepoint?: string
   /** State of operators that are no longer in the graph, and completed transactions of such sinks, may be given up. */
   readonly allowNonRestoredState: boolean
 }

@@ -208,6 +208,7 @@ async function setup(sinks: readonly string[] = ['out']): Promise<Setup> {
         log,
         store,
         ports: { clock, random, network, logger: silentLogger },
+        readSavepoint: () => assert.fail('this lineage began at no savepoint'),
       })
     },
     kinds: async () => world.steps.filter((step) => step.startsWith('write')),

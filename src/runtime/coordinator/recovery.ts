@@ -28,6 +28,8 @@ export interface RecoveryOptions {
   readonly log: JobLog
   readonly store: CheckpointStore
   readonly ports: RuntimePorts
+  /** Throws when it cannot be read or is not settled (rule 14). */
+  readSavepoint(path: string): Promise<CheckpointContent>
 }
 
 export interface FlushedTransaction {
@@ -50,6 +52,8 @@ export async function recover(options: RecoveryOptions): Promise<CheckpointConte
   for (let last = log.history.last; last !== undefined && restored === undefined; last = log.history.last) {
     restored = contents.get(last.record.checkpoint) ?? (await readOrVoid(options, last))
   }
+  const begin = log.history.lineage?.begin
+  if (restored === undefined && begin?.kind === 'savepoint') restored = await options.readSavepoint(begin.path)
   await fenceEarlierAttempts(options)
   if (restored !== undefined) checkGraphTakes(options, restored)
   return restored

@@ -39,6 +39,29 @@ const ROWS: readonly (readonly [state: string, records: readonly LogRecord[], re
   ['finished', [ATTEMPT, completed(true), { kind: 'finished' }], { kind: 'already-finished' }],
 ]
 
+const AT_A: LogRecord = { ...ATTEMPT, lineage: { id: 's', begin: { kind: 'savepoint', id: 'A', path: '/a' } } }
+const A = { id: 'A', path: '/a' }
+const BEGIN_AT_A = { kind: 'begin', begin: { kind: 'savepoint', id: 'A', path: '/a' } }
+
+test('a savepoint is begun at once: the same command goes on from there, and only a rewind goes back', () => {
+  for (const [state, records] of ROWS) {
+    assert.deepEqual(decideStart(history(...records), 'savepoint', A), BEGIN_AT_A, state)
+    assert.deepEqual(decideStart(history(...records), 'rewind', A), BEGIN_AT_A, state)
+  }
+  const rest: typeof ROWS = ROWS.filter(([, records]) => records.length > 0)
+  for (const [state, records, resume] of rest) {
+    const begun: readonly LogRecord[] = [
+      AT_A,
+      ...records
+        .slice(1)
+        .map((record): LogRecord => (record.kind === 'completed' ? { ...record, lineage: 's' } : record)),
+    ]
+    assert.deepEqual(decideStart(history(...begun), 'savepoint', A), resume, state)
+    assert.deepEqual(decideStart(history(...begun), 'resume'), resume, state)
+    assert.deepEqual(decideStart(history(...begun), 'rewind', A), BEGIN_AT_A, state)
+  }
+})
+
 for (const [state, records, resume] of ROWS) {
   test(`a log that is "${state}": the same command goes on, a fresh start begins anew`, () => {
     assert.deepEqual(decideStart(history(...records), 'resume'), resume)

@@ -1,7 +1,7 @@
 /**
  * The start table of exactly-once.md: what a start does, by the state of the log and the command. Pure.
  */
-import { unreachable } from '../../base/index.ts'
+import { assert, unreachable } from '../../base/index.ts'
 import type { JobHistory } from '../checkpoint/job-history.ts'
 import type { LineageBegin } from '../checkpoint/job-log-record.ts'
 import type { StartOptions } from './job-plan.ts'
@@ -16,15 +16,33 @@ export type StartDecision =
   /** A new lineage begins; what the former one completed is settled first. */
   | { readonly kind: 'begin'; readonly begin: LineageBegin }
 
-export function decideStart(history: JobHistory, mode: StartOptions['mode']): StartDecision {
-  if (history.empty) return { kind: 'begin', begin: { kind: 'fresh' } }
+export interface Savepoint {
+  readonly id: string
+  readonly path: string
+}
+
+export function decideStart(
+  history: JobHistory,
+  mode: StartOptions['mode'],
+  savepoint?: Savepoint | undefined,
+): StartDecision {
   switch (mode) {
     case 'fresh':
       return { kind: 'begin', begin: { kind: 'fresh' } }
     case 'resume':
-      if (history.end === 'finished') return { kind: 'already-finished' }
-      return history.last?.record.final === true ? { kind: 'settle-and-finish' } : { kind: 'continue' }
+      return history.empty ? { kind: 'begin', begin: { kind: 'fresh' } } : goOn(history)
+    case 'savepoint':
+    case 'rewind':
+      assert(savepoint !== undefined, 'a start at a savepoint names it')
+      // A supervisor repeats the same command: it begins there once and goes on from then.
+      if (mode === 'savepoint' && history.beganAt(savepoint.id)) return goOn(history)
+      return { kind: 'begin', begin: { kind: 'savepoint', ...savepoint } }
     default:
       return unreachable(mode)
   }
+}
+
+function goOn(history: JobHistory): StartDecision {
+  if (history.end === 'finished') return { kind: 'already-finished' }
+  return history.last?.record.final === true ? { kind: 'settle-and-finish' } : { kind: 'continue' }
 }
