@@ -81,6 +81,15 @@ export class ModelWorld {
     return open
   }
 
+  /** Records in open transactions. */
+  openRecords(): number {
+    let count = 0
+    for (const epochs of this.#transactions.values()) {
+      for (const { state, records } of epochs.values()) if (state === 'open') count += records.length
+    }
+    return count
+  }
+
   /** The broker's own timeout: everything open is aborted. */
   expireAll(): void {
     for (const epochs of this.#transactions.values()) {

@@ -171,3 +171,33 @@ test('a fresh start beside a sleeper that wakes later is not disturbed by it', a
   }
   assert.ok(superseded >= 6, `superseded ${superseded} times`)
 })
+
+test('a fresh start that read an empty log and then slept aborts nothing of the one that began meanwhile', async () => {
+  const world = new ModelWorld(2, 120)
+  const late = start(world, 1, { fresh: true })
+  const list = world.disk.list.bind(world.disk)
+  world.disk.list = async (folder) => {
+    const names = await list(folder)
+    if (folder === 'log') {
+      world.disk.list = list
+      late.life.sleep()
+    }
+    return names
+  }
+  const lateEnd = late.run()
+  while (!late.life.asleep) await turn()
+  const early = start(world, 2)
+  early.life.atJoint('completed-written', 2, () => early.life.sleep())
+  const earlyEnd = early.run()
+  while (!early.life.asleep) await turn()
+  const completed = world.output.length + world.openRecords()
+  assert.ok(completed > world.output.length)
+  late.life.wake()
+  const end = await lateEnd
+  assert.equal(end.kind, 'ended')
+  early.life.wake()
+  await earlyEnd
+  const settled = world.output.splice(0, world.output.length - world.splits * world.recordsPerSplit)
+  assert.equal(settled.length, completed, 'what had completed was ended, not aborted')
+  assertExact(world, { published: false })
+})
