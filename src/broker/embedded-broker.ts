@@ -24,7 +24,7 @@ import {
 } from '../base/index.ts'
 import { type BrokerSettings, DEFAULT_SETTINGS } from './broker-settings.ts'
 import { Cluster } from './cluster/cluster.ts'
-import { Features, type TransactionVersionLevel } from './cluster/features.ts'
+import { Features, TRANSACTION_VERSION, type TransactionVersionLevel } from './cluster/features.ts'
 import type { Partition } from './cluster/topic.ts'
 import { FaultPlan } from './fault/fault-plan.ts'
 import { fetchRoutes } from './fetch/fetch-handler.ts'
@@ -225,6 +225,11 @@ export class EmbeddedBroker {
   /** Aborts a transaction as if its timeout were over; false when none is open under the id. */
   expireTransaction(transactionalId: string): boolean {
     return this.#core.transactions.expire(transactionalId)
+  }
+
+  /** Clients see the other level when they ask next, as after an upgrade of the cluster. */
+  setTransactionVersion(level: TransactionVersionLevel): void {
+    this.#core.features.set(TRANSACTION_VERSION, level)
   }
 
   /** Applies retention now, as happens by itself every five minutes. */

@@ -85,6 +85,16 @@ export class TopicConfig {
   }
 
   get deletes(): boolean {
-    return this.value('cleanup.policy').split(',').includes('delete')
+    return this.#policies.includes('delete')
+  }
+
+  get compacts(): boolean {
+    return this.#policies.includes('compact')
+  }
+
+  get #policies(): string[] {
+    return this.value('cleanup.policy')
+      .split(',')
+      .map((policy) => policy.trim())
   }
 }

@@ -75,10 +75,13 @@ class ProduceHandler {
       return context.version >= LEADER_HINT_VERSION ? { ...answer, currentLeader } : answer
     }
     const { config } = partition.topic
+    const nowMs = clock.now()
     const batch = this.#batches.check(partition.topic.name, index, records, {
       bytesMax: config.number('max.message.bytes'),
       zstdAllowed: context.version >= ZSTD_VERSION,
-      timestampMax: clock.now() + config.number('message.timestamp.after.max.ms'),
+      timestampMin: config.logAppendTime ? -1 : nowMs - config.number('message.timestamp.before.max.ms'),
+      timestampMax: config.logAppendTime ? Infinity : nowMs + config.number('message.timestamp.after.max.ms'),
+      keyNeeded: config.compacts,
     })
     if ('error' in batch) return refused(context, index, batch.error, batch.message)
     const outside = this.#transactionError(request, context, partition, batch)

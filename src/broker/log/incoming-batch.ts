@@ -25,8 +25,10 @@ export interface Refusal {
 export interface BatchRules {
   readonly bytesMax: number
   readonly zstdAllowed: boolean
-  /** The latest timestamp a record may have. */
+  readonly timestampMin: number
   readonly timestampMax: number
+  /** The topic is compacted, which goes by the key. */
+  readonly keyNeeded: boolean
 }
 
 /** What one batch may grow to; a client is not allowed to fill the memory with a small compressed batch. */
@@ -67,12 +69,15 @@ export class IncomingBatches {
       return invalid(`producer id ${producerId} with epoch ${producerEpoch} and sequence ${baseSequence}`)
     }
     let maxTimestamp = -1
+    let minTimestamp = Number.POSITIVE_INFINITY
     for (let at = 0; reader.next(); at++) {
       if (reader.offset - baseOffset !== at) return invalid(`record ${at} says it is ${reader.offset - baseOffset}`)
+      if (rules.keyNeeded && reader.keyLength < 0) return invalid('a compacted topic takes no record without a key')
       if (reader.timestamp > maxTimestamp) maxTimestamp = reader.timestamp
+      if (reader.timestamp < minTimestamp) minTimestamp = reader.timestamp
     }
-    if (maxTimestamp > rules.timestampMax) {
-      const message = `timestamp ${maxTimestamp} is after what message.timestamp.after.max.ms allows`
+    if (maxTimestamp > rules.timestampMax || minTimestamp < rules.timestampMin) {
+      const message = `timestamps from ${minTimestamp} to ${maxTimestamp}; message.timestamp.before.max.ms and message.timestamp.after.max.ms allow ${rules.timestampMin} to ${rules.timestampMax}`
       return { error: KafkaErrorCode.INVALID_TIMESTAMP, message }
     }
     if (reader.nextBatch() || reader.truncated) return invalid('a produce request holds one batch for each partition')
