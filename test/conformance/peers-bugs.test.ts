@@ -220,7 +220,7 @@ suite('reading', () => {
     await fetcher.close()
   })
 
-  test('platformatic: records of a LogAppendTime topic have the broker's time', () => {
+  test("platformatic: records of a LogAppendTime topic have the broker's time", () => {
     const batch = batchOf(['v'])
     const appendedAt = 1_777_777_777_777
     batch.writeInt16BE(batch.readInt16BE(AT.attributes) | 0x08, AT.attributes)
