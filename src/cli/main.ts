@@ -6,6 +6,7 @@
 import { readFileSync } from 'node:fs'
 import { MillraceError } from '../base/index.ts'
 import { parseCommandLine } from './arguments.ts'
+import { brokerCommand } from './broker-command.ts'
 import { exitCodeOf, textOfError } from './error-text.ts'
 import { runCommand } from './run-command.ts'
 import { USAGE } from './usage.ts'
@@ -21,6 +22,8 @@ async function main(args: readonly string[]): Promise<number> {
       return 0
     case 'run':
       return await runCommand(command)
+    case 'broker':
+      return await brokerCommand(command)
   }
 }
 

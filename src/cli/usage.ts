@@ -2,6 +2,7 @@
 export const USAGE = `millrace: exactly-once stream processing on Kafka
 
   millrace run JOB.ts [options] [-- --name value ...]   run a job; the same command resumes it after any crash
+  millrace broker [options]                             an Apache Kafka in memory, for trying things out
   millrace help | --version
 
 Options of run:
@@ -16,6 +17,14 @@ Options of run:
       --quiet                    no progress line
       --cpu-prof, --heap-prof    write a profile at the end, for the developer tools of Chrome or for speedscope
       --prof-dir DIR             where profiles are written (default: the current directory)
+
+Options of broker:
+      --port N                   the first node's port (default 9092; 0 takes a free one), --host ADDRESS (127.0.0.1)
+      --topic NAME[:PARTITIONS]  a topic to begin with; more come into being when they are asked for
+      --nodes N                  virtual nodes, each with a port of its own (default 1)
+      --transaction-version 1|2  how transactions are ended (default 2)
+      --memory-mb N              records beyond it are refused (default 1024)
+      --debug                    say on standard error why a connection was closed
 
 Everything after -- goes to the job as parameters.
 Signals: SIGINT or SIGTERM takes a last checkpoint, commits it and stops; a second one exits at once.
