@@ -7,19 +7,18 @@
  */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { MillraceError, SystemClock, SystemRandom, silentLogger } from '../../src/base/index.ts'
+import { MillraceError } from '../../src/base/index.ts'
 import {
   deleteRecordsApi,
   endTransaction,
   Fetcher,
   initProducerId,
   KafkaAdmin,
-  KafkaCluster,
+  type KafkaCluster,
   KafkaErrorCode,
   kafkaError,
   Producer,
   type ProducerIdentity,
-  parseClusterOptions,
   parseFetcherOptions,
   parseProducerOptions,
   type TransactionDescription,
@@ -27,6 +26,7 @@ import {
   transactionVersion,
 } from '../../src/kafka/index.ts'
 import type { BrokerUnderTest } from './broker-under-test.ts'
+import { connect } from './connect.ts'
 import type { Answer, Step } from './scenario.ts'
 import { bytesOf, type SeenRecord, shownRecords, shownTime } from './shown.ts'
 
@@ -352,15 +352,6 @@ export class ClientUnderTest {
     }))
     return shown.sort((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition)
   }
-}
-
-function connect(broker: BrokerUnderTest): KafkaCluster {
-  return new KafkaCluster(parseClusterOptions({ 'bootstrap.servers': broker.bootstrapServers }), {
-    network: broker.network,
-    clock: new SystemClock(),
-    random: new SystemRandom(),
-    logger: silentLogger,
-  })
 }
 
 function takeAll(
