@@ -19,6 +19,7 @@ export {
 export { KafkaServer, type KafkaServerOptions, type TopicOptions } from './kafka-server/kafka-server.ts'
 export { KafkaServerError } from './kafka-server/kafka-server-error.ts'
 export { KafkaServerNode } from './kafka-server/kafka-server-node.ts'
+export { ParentGuard } from './kafka-server/parent-guard.ts'
 export type { KafkaHeader, KafkaRecord, RecordToProduce } from './kafka-server/record-file.ts'
 export type { SecurityProtocol } from './kafka-server/server-properties.ts'
 export { SimulatedClock } from './simulated-clock.ts'
