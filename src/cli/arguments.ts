@@ -7,6 +7,7 @@ import { type LogLevel, MillraceError } from '../base/index.ts'
 import { Configuration } from '../core/index.ts'
 import type { StartOptions } from '../runtime/index.ts'
 import { type BrokerCommand, parseBrokerCommand } from './broker-command.ts'
+import { type DemoCommand, parseDemoCommand } from './demo/demo-arguments.ts'
 import type { ProfileOptions } from './profiles.ts'
 
 export interface RunCommand {
@@ -21,7 +22,12 @@ export interface RunCommand {
   readonly jobArguments: readonly string[]
 }
 
-export type Command = { readonly kind: 'help' } | { readonly kind: 'version' } | RunCommand | BrokerCommand
+export type Command =
+  | { readonly kind: 'help' }
+  | { readonly kind: 'version' }
+  | RunCommand
+  | BrokerCommand
+  | DemoCommand
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
@@ -46,7 +52,10 @@ export function parseCommandLine(args: readonly string[]): Command {
   const end = args.indexOf('--')
   const own = end < 0 ? args : args.slice(0, end)
   const jobArguments = end < 0 ? [] : args.slice(end + 1)
-  if (own[0] === 'broker' && !own.includes('--help') && !own.includes('-h')) return parseBrokerCommand(own.slice(1))
+  if (!own.includes('--help') && !own.includes('-h')) {
+    if (own[0] === 'broker') return parseBrokerCommand(own.slice(1))
+    if (own[0] === 'demo') return parseDemoCommand(own.slice(1))
+  }
   const { values, positionals } = parse(own)
   if (values.help === true || positionals[0] === 'help' || own.length === 0) return { kind: 'help' }
   if (values.version === true) return { kind: 'version' }

@@ -3,7 +3,7 @@
  */
 import { parseArgs } from 'node:util'
 import { MillraceError, SystemClock, SystemRandom, TextLogger } from '../base/index.ts'
-import { EmbeddedBroker, type EmbeddedTopicOptions } from '../broker/index.ts'
+import type { EmbeddedTopicOptions } from '../broker/index.ts'
 
 export interface BrokerCommand {
   readonly kind: 'broker'
@@ -49,6 +49,8 @@ export function parseBrokerCommand(args: readonly string[]): BrokerCommand {
 /** Resolves with the exit code when a signal came and all is closed. */
 export async function brokerCommand(command: BrokerCommand): Promise<number> {
   const { host, port, nodes, transactionVersion, memoryBytesMax, topics, debug } = command
+  // Loaded only here: every command reads its arguments with this file, and only this one needs a broker.
+  const { EmbeddedBroker } = await import('../broker/index.ts')
   const broker = new EmbeddedBroker({
     clock: new SystemClock(),
     random: new SystemRandom(),

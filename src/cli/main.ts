@@ -6,13 +6,12 @@
 import { readFileSync } from 'node:fs'
 import { MillraceError } from '../base/index.ts'
 import { parseCommandLine } from './arguments.ts'
-import { brokerCommand } from './broker-command.ts'
 import { exitCodeOf, textOfError } from './error-text.ts'
-import { runCommand } from './run-command.ts'
 import { USAGE } from './usage.ts'
 
 async function main(args: readonly string[]): Promise<number> {
   const command = parseCommandLine(args)
+  // Each loads only what it needs: it is the loading that one waits for.
   switch (command.kind) {
     case 'help':
       process.stdout.write(USAGE)
@@ -21,9 +20,11 @@ async function main(args: readonly string[]): Promise<number> {
       process.stdout.write(`${version()}\n`)
       return 0
     case 'run':
-      return await runCommand(command)
+      return await (await import('./run-command.ts')).runCommand(command)
     case 'broker':
-      return await brokerCommand(command)
+      return await (await import('./broker-command.ts')).brokerCommand(command)
+    case 'demo':
+      return await (await import('./demo/demo-command.ts')).demoCommand(command)
   }
 }
 

@@ -2,6 +2,7 @@
 export const USAGE = `millrace: exactly-once stream processing on Kafka
 
   millrace run JOB.ts [options] [-- --name value ...]   run a job; the same command resumes it after any crash
+  millrace demo [--seconds N]                           see it: no Kafka needed, a job is killed again and again, nothing is lost
   millrace broker [options]                             an Apache Kafka in memory, for trying things out
   millrace help | --version
 
