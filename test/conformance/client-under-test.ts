@@ -27,6 +27,7 @@ import {
 } from '../../src/kafka/index.ts'
 import type { BrokerUnderTest } from './broker-under-test.ts'
 import { connect } from './connect.ts'
+import { takeAll } from './read-records.ts'
 import type { Answer, Step } from './scenario.ts'
 import { bytesOf, type SeenRecord, shownRecords, shownTime } from './shown.ts'
 
@@ -351,23 +352,5 @@ export class ClientUnderTest {
       leaderEpoch,
     }))
     return shown.sort((a, b) => a.topic.localeCompare(b.topic) || a.partition - b.partition)
-  }
-}
-
-function takeAll(
-  reader: Extract<NonNullable<ReturnType<Fetcher['next']>>, { kind: 'data' }>['reader'],
-  into: SeenRecord[],
-): void {
-  while (reader.nextBatch()) {
-    while (reader.next()) {
-      into.push({
-        offset: reader.offset,
-        timestamp: reader.timestamp,
-        timestampType: reader.timestampType,
-        key: reader.key(),
-        value: reader.value(),
-        headers: reader.headers(),
-      })
-    }
   }
 }
