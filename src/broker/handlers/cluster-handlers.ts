@@ -2,6 +2,7 @@
  * What clients ask before anything else: which versions are spoken, where topics and coordinators are, what the cluster is.
  */
 import {
+  type AnyApi,
   apiVersionsApi,
   describeClusterApi,
   findCoordinatorApi,
@@ -10,6 +11,7 @@ import {
   type MetadataRequestTopic,
   type MetadataResponseTopic,
   metadataApi,
+  produceApi,
   saslAuthenticateApi,
   saslHandshakeApi,
   updateFeaturesApi,
@@ -51,7 +53,7 @@ function apiVersions(core: BrokerCore, routes: () => Iterable<Route>): Route {
     return {
       errorCode: plannedError(core, context),
       apiKeys: [...routes()]
-        .map(({ api, maxVersion }) => ({ apiKey: api.key, minVersion: api.minVersion, maxVersion }))
+        .map(({ api, maxVersion }) => ({ apiKey: api.key, minVersion: offeredFrom(api), maxVersion }))
         .sort((a, b) => a.apiKey - b.apiKey),
       // A feature whose lowest level is 0 is told only to those who know that level (version 4).
       supportedFeatures: features.all
@@ -63,6 +65,11 @@ function apiVersions(core: BrokerCore, routes: () => Iterable<Route>): Route {
         .map(({ name, level }) => ({ name, maxVersionLevel: level, minVersionLevel: level })),
     }
   })
+}
+
+/** As Apache Kafka 4 does: librdkafka sends compressed batches only to brokers that say they know the first Produce. */
+function offeredFrom(api: AnyApi): number {
+  return api.key === produceApi.key ? 0 : api.minVersion
 }
 
 function metadata(core: BrokerCore): Route {
