@@ -25,8 +25,10 @@ const SOURCES: Readonly<Record<string, () => KafkaSource<unknown>>> = {
     complete().setStartingOffsets(OffsetsInitializer.committedOffsets()).build(),
   'stop-at-committed-without-group': () => complete().setBounded(OffsetsInitializer.committedOffsets()).build(),
   'offsets-of-committed-without-group': () => {
-    const offsets = new Map([[new TopicPartition('in', 0), 'committed' as const]])
-    return complete().setStartingOffsets(OffsetsInitializer.offsets(offsets)).build()
+    const offsets: unknown = new Map([[new TopicPartition('in', 0), 'committed']])
+    return complete()
+      .setStartingOffsets(OffsetsInitializer.offsets(offsets as ReadonlyMap<TopicPartition, number>))
+      .build()
   },
   'deserializer-property-not-bytes': () =>
     complete().setProperty('value.deserializer', 'org.apache.kafka.common.serialization.StringDeserializer').build(),

@@ -93,7 +93,8 @@ for (const transactionVersion of [1, 2] as const) {
     })
 
     function withExpiry(play: (scene: KillScene) => Promise<void>): Promise<void> {
-      const parameters = { 'transaction-timeout-ms': TRANSACTION_TIMEOUT_MS }
+      const naming = scenes % 2 === 0 ? 'INCREMENTING' : 'POOLING'
+      const parameters = { 'transaction-timeout-ms': TRANSACTION_TIMEOUT_MS, naming }
       return withScene({ input: 'few', records: FEW, parameters }, play)
     }
 
@@ -110,6 +111,41 @@ for (const transactionVersion of [1, 2] as const) {
     }
   })
 }
+
+describe('the cluster goes from transaction version 1 to 2', { timeout: 120_000 }, () => {
+  let server: KafkaServer
+  before(async () => {
+    server = await KafkaServer.start({ transactionVersion: 1 })
+    await createInput(server, 'few', FEW)
+  })
+  after(() => server.close())
+
+  it('while one job runs and another is down with a checkpoint to commit: both are exact', async () => {
+    const options = { server, input: 'few', records: FEW }
+    const [down, running] = await Promise.all([
+      KillScene.create({ ...options, name: 'down' }),
+      KillScene.create({ ...options, name: 'running' }),
+    ])
+    try {
+      await down.dieAt('completed-written', 3)
+      const life = running.start()
+      await life.reach((passes) => completed(passes) >= 3)
+      await server.setFeature('transaction.version', 2)
+      const raised = completed(life.passes())
+      const end = await life.ended
+      assert.equal(end.code, 0, describeEnd(end))
+      assert(completed(end.passes) > raised + 2, 'it went on for a while under the new version')
+      await running.assertExact()
+      await down.dieAt('completed-written', 3)
+      await down.finish()
+      assert.deepEqual(kinds(down, 'void'), [])
+      await down.assertExact()
+    } finally {
+      down.close()
+      running.close()
+    }
+  })
+})
 
 /** Waits until the broker has given up every transaction of the scene. */
 async function expiry(scene: KillScene): Promise<void> {

@@ -174,12 +174,14 @@ for (const transactionVersion of [1, 2] as const) {
       play: (scene: KillScene) => Promise<void>,
     ): Promise<void> {
       const name = `restores-${++scenes}`
+      const naming = scenes % 2 === 0 ? 'INCREMENTING' : 'POOLING'
       const scene = await KillScene.create({
         server,
         name,
         input: 'in',
         records: RECORDS,
         recordsPerCheckpoint: 200,
+        parameters: { naming },
         ...options,
       })
       try {

@@ -136,7 +136,10 @@ for (const transactionVersion of [1, 2] as const) {
     async function withScene<T>(play: (scene: KillScene) => Promise<T>): Promise<T> {
       const scene = await KillScene.create({
         ...{ server, name: `superseded-${++scenes}`, input: 'in', records: RECORDS, recordsPerCheckpoint: 400 },
-        parameters: { 'transaction-timeout-ms': TRANSACTION_TIMEOUT_MS },
+        parameters: {
+          'transaction-timeout-ms': TRANSACTION_TIMEOUT_MS,
+          naming: scenes % 2 === 0 ? 'INCREMENTING' : 'POOLING',
+        },
       })
       try {
         return await play(scene)
