@@ -8,9 +8,9 @@ import { KafkaServer } from '../../testing/index.ts'
 import { stampBatch } from '../records/batch-layout.ts'
 import type { BatchReader } from '../records/batch-reader.ts'
 import { BatchWriter } from '../records/batch-writer.ts'
-import { connect } from './fetcher-reading.test-double.ts'
 import { Fetcher } from './fetcher.ts'
 import type { FetcherCluster, FetcherConnection } from './fetcher-cluster.ts'
+import { connect } from './fetcher-reading.test-double.ts'
 import { parseFetcherOptions } from './options.ts'
 
 const RECORDS = Number(process.argv[2] ?? 2_000_000)
