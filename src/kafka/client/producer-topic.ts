@@ -7,6 +7,7 @@
  */
 import { MillraceError, type Random } from '../../base/index.ts'
 import type { RecordHeaderInput } from '../records/record-headers.ts'
+import { varintSize } from '../records/varint.ts'
 import { partitionOfKey } from './partitioner.ts'
 import { ProducerLane } from './producer-lane.ts'
 
@@ -33,6 +34,8 @@ export interface TopicSettings {
 const NO_HEADERS: readonly RecordHeader[] = []
 /** What a record takes beside key, value and headers at most: Java's MAX_RECORD_OVERHEAD and the batch's header. */
 const RECORD_OVERHEAD = 21 + 61
+/** The lengths of key and value and the number of headers, at most. */
+const LENGTHS_OVERHEAD = 5 + 5 + 1
 /** So many tries to find a partition with a leader. */
 const STICKY_TRIES = 8
 
@@ -53,7 +56,7 @@ export class ProducerTopic {
     this.#lanes = Array.from({ length: partitionCount }, (_, partition) => new ProducerLane(name, partition))
     this.#writer = writer
     this.#settings = settings
-    this.#surelyFits = Math.floor((settings.requestBytesMax - RECORD_OVERHEAD) / 3)
+    this.#surelyFits = Math.floor((settings.requestBytesMax - RECORD_OVERHEAD - LENGTHS_OVERHEAD) / 3)
   }
 
   get lanes(): readonly ProducerLane[] {
@@ -112,8 +115,9 @@ export class ProducerTopic {
     value: Uint8Array | string | null,
     headers: readonly RecordHeader[],
   ): void {
-    let bytes = RECORD_OVERHEAD + byteLength(key) + byteLength(value)
-    for (const header of headers) bytes += 10 + Buffer.byteLength(header.key) + (header.value?.length ?? 0)
+    // To the byte as Java counts, so that what one of them takes the other does not refuse.
+    let bytes = RECORD_OVERHEAD + sizeWithLength(key) + sizeWithLength(value) + varintSize(headers.length)
+    for (const header of headers) bytes += sizeWithLength(header.key) + sizeWithLength(header.value)
     if (bytes <= this.#settings.requestBytesMax) return
     throw new MillraceError(
       'KAFKA_RECORD_TOO_LARGE',
@@ -130,6 +134,8 @@ export class ProducerTopic {
   }
 }
 
-function byteLength(part: Uint8Array | string | null): number {
-  return part === null ? 0 : typeof part === 'string' ? Buffer.byteLength(part) : part.length
+function sizeWithLength(part: Uint8Array | string | null): number {
+  if (part === null) return varintSize(-1)
+  const length = typeof part === 'string' ? Buffer.byteLength(part) : part.length
+  return varintSize(length) + length
 }

@@ -64,6 +64,18 @@ const byTime: readonly Scenario[] = [
     ],
   ),
   scenario(
+    'a time behind the records finds the marker, which has one of its own',
+    ['transactions'],
+    [
+      createTopic('t'),
+      ...transaction('a', 't', series('v', 3), 'commit'),
+      offsets('t', { timestamp: T0 + 2 }),
+      offsets('t', { timestamp: T0 + 3 }),
+      offsets('t', 'maxTimestamp'),
+      offsets('t', { timestamp: T0 + 3 }, 1, 'read_committed'),
+    ],
+  ),
+  scenario(
     'an open transaction is beyond the time a read_committed reader can ask for',
     ['transactions'],
     [
@@ -80,6 +92,8 @@ const byTime: readonly Scenario[] = [
     ],
   ),
 ]
+
+const SIZES = { 'max.request.size': 2_000 }
 
 const groups: readonly Scenario[] = [
   scenario(
@@ -125,6 +139,20 @@ const refused: readonly Scenario[] = [
       createTopic('t'),
       produce('p', 't', [record({ repeat: 'x', times: 3_000 })], { 'max.request.size': 2_000 }),
       produce('q', 't', [record('small enough')], { 'max.request.size': 2_000 }),
+      read('t', 'read_committed'),
+    ],
+  ),
+  scenario(
+    'the largest record, and one of a byte more',
+    [],
+    [
+      createTopic('t'),
+      produce('a', 't', [record({ repeat: 'x', times: 1_914 })], SIZES),
+      produce('b', 't', [record({ repeat: 'x', times: 1_915 })], SIZES),
+      produce('c', 't', [record({ repeat: 'ü', times: 900 }, { key: { repeat: 'k', times: 113 } })], SIZES),
+      produce('d', 't', [record({ repeat: 'ü', times: 900 }, { key: { repeat: 'k', times: 114 } })], SIZES),
+      produce('e', 't', [record(null, { headers: [['h', { repeat: 'x', times: 1_911 }]] })], SIZES),
+      produce('f', 't', [record(null, { headers: [['h', { repeat: 'x', times: 1_912 }]] })], SIZES),
       read('t', 'read_committed'),
     ],
   ),
