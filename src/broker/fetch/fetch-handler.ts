@@ -118,7 +118,7 @@ function lookAt(
   const { startOffset, endOffset, lastStableOffset } = log
   if (asked.offset < startOffset || asked.offset > endOffset) {
     const out = failure(context, asked, KafkaErrorCode.OFFSET_OUT_OF_RANGE, undefined)
-    return { asked, partition, bytes: 0, data: context.version >= 5 ? { ...out, logStartOffset: startOffset } : out }
+    return { asked, partition, bytes: 0, data: { ...out, abortedTransactions: null } }
   }
   const { committedOnly, atLeastOne } = limits
   const bytesMax = Math.min(asked.bytesMax, limits.left)
@@ -141,7 +141,13 @@ function failure(
   errorCode: number,
   partition: Partition | undefined,
 ): Input<FetchResponsePartitionData> {
-  const data = { partitionIndex: asked.index, errorCode, highWatermark: -1, lastStableOffset: -1, records: [] }
+  const data = {
+    partitionIndex: asked.index,
+    errorCode,
+    highWatermark: -1,
+    lastStableOffset: -1,
+    records: [],
+  }
   const stale = errorCode === KafkaErrorCode.NOT_LEADER_OR_FOLLOWER || errorCode === KafkaErrorCode.FENCED_LEADER_EPOCH
   if (partition === undefined || !stale || context.version < LEADER_HINT_VERSION) return data
   return { ...data, currentLeader: { leaderId: partition.leader, leaderEpoch: partition.leaderEpoch } }

@@ -190,7 +190,7 @@ function updateFeatures(core: BrokerCore): Route {
     if (refused === undefined && !request.validateOnly) {
       for (const { feature, maxVersionLevel } of request.featureUpdates) features.set(feature, maxVersionLevel)
     }
-    if (context.version <= 1) return { results }
-    return { errorCode: refused?.errorCode ?? KafkaErrorCode.NONE, errorMessage: refused?.errorMessage ?? null }
+    const { errorCode = KafkaErrorCode.NONE, errorMessage = null } = refused ?? {}
+    return context.version <= 1 && refused === undefined ? { results } : { errorCode, errorMessage }
   })
 }

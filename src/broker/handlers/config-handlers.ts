@@ -110,7 +110,12 @@ function incrementalAlterConfigs(core: BrokerCore): Route {
   return route(incrementalAlterConfigsApi, (request) => ({
     responses: request.resources.map((resource) => {
       const { resourceType, resourceName } = resource
-      const refusal = alter(core, resource, request.validateOnly)
+      const again = request.resources.some(
+        (other) => other !== resource && other.resourceType === resourceType && other.resourceName === resourceName,
+      )
+      const refusal = again
+        ? { error: KafkaErrorCode.INVALID_REQUEST, message: 'Each resource must appear at most once.' }
+        : alter(core, resource, request.validateOnly)
       return {
         resourceType,
         resourceName,
@@ -133,13 +138,11 @@ function alter(
   validateOnly: boolean,
 ): Refusal | undefined {
   if (resource.resourceType !== TOPIC) {
+    if (resource.resourceType === BROKER && resource.configs.length === 0) return undefined
     return { error: KafkaErrorCode.INVALID_REQUEST, message: 'The embedded broker changes settings of topics only.' }
   }
   const topic = core.cluster.topics.get(resource.resourceName)
-  if (topic === undefined) {
-    return { error: KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message: `There is no topic ${resource.resourceName}.` }
-  }
-  const changed = new Map(topic.config.overrides)
+  const changed = new Map(topic?.config.overrides)
   for (const { name, configOperation, value } of resource.configs) {
     const next = changedValue(changed.get(name) ?? TOPIC_CONFIGS.get(name)?.value ?? '', configOperation, name, value)
     if (typeof next === 'object') return next
@@ -149,6 +152,9 @@ function alter(
       if (message !== undefined) return { error: KafkaErrorCode.INVALID_CONFIG, message }
       changed.set(name, next)
     }
+  }
+  if (topic === undefined) {
+    return { error: KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION, message: `There is no topic ${resource.resourceName}.` }
   }
   if (validateOnly) return undefined
   topic.config.overrides.clear()

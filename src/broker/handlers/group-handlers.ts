@@ -29,6 +29,8 @@ const SESSION_TIMEOUT_MAX_MS = 1_800_000
 const ID_FIRST_VERSION = 4
 const LEAVING_MANY_VERSION = 3
 const NULL_PROTOCOL_VERSION = 7
+/** SyncGroup from here on repeats the protocol. */
+const NAMED_PROTOCOL_VERSION = 5
 
 export function groupRoutes(core: BrokerCore): Route[] {
   return [
@@ -116,6 +118,11 @@ function syncGroup(core: BrokerCore): Route {
     const error = groupError(core, context, request.groupId)
     if (error !== KafkaErrorCode.NONE) {
       tell(syncRefusal(error))
+      return
+    }
+    const unnamed = request.protocolType === null || request.protocolName === null
+    if (context.version >= NAMED_PROTOCOL_VERSION && unnamed) {
+      tell(syncRefusal(KafkaErrorCode.INCONSISTENT_GROUP_PROTOCOL))
       return
     }
     const group = core.groups.get(request.groupId)

@@ -45,12 +45,14 @@ function listOffsets(core: BrokerCore): Route {
       name,
       partitions: partitions.map(
         ({ partitionIndex, currentLeaderEpoch, timestamp }): Input<ListOffsetsResponsePartition> => {
+          if (context.version < versionOf(timestamp)) {
+            return { partitionIndex, errorCode: KafkaErrorCode.UNSUPPORTED_VERSION }
+          }
           const topic = { name, id: ZERO_UUID }
           const place = ledPartition(core, context, topic, partitionIndex, currentLeaderEpoch)
           const failed = place.error !== KafkaErrorCode.NONE || place.partition === undefined
           const committedOnly = request.isolationLevel === READ_COMMITTED
           const found = failed ? NOTHING : findOffset(place.partition, timestamp, committedOnly)
-          if (found === undefined) return { partitionIndex, errorCode: KafkaErrorCode.UNSUPPORTED_VERSION }
           const { leaderEpoch, ...rest } = found
           const epoch = context.version >= LEADER_EPOCH_VERSION ? { leaderEpoch } : {}
           return { partitionIndex, errorCode: place.error, ...rest, ...epoch }
@@ -60,8 +62,26 @@ function listOffsets(core: BrokerCore): Route {
   }))
 }
 
-/** Undefined for a special time that is not known. */
-function findOffset(partition: Partition, time: number, committedOnly: boolean): Found | undefined {
+/** From which version on a special time may be asked for; Infinity for one that does not exist. */
+function versionOf(time: number): number {
+  switch (time) {
+    case LATEST:
+    case EARLIEST:
+      return 1
+    case NEWEST_TIMESTAMP:
+      return 7
+    case EARLIEST_LOCAL:
+      return 8
+    case LATEST_TIERED:
+      return 9
+    case EARLIEST_PENDING_UPLOAD:
+      return 11
+    default:
+      return time < 0 ? Number.POSITIVE_INFINITY : 1
+  }
+}
+
+function findOffset(partition: Partition, time: number, committedOnly: boolean): Found {
   const { log } = partition
   const upTo = committedOnly ? log.lastStableOffset : log.endOffset
   const at = (offset: number, leaderEpoch: number): Found => ({ offset, timestamp: -1, leaderEpoch })
@@ -77,7 +97,7 @@ function findOffset(partition: Partition, time: number, committedOnly: boolean):
     case EARLIEST_PENDING_UPLOAD:
       return NOTHING
     default:
-      return time < 0 ? undefined : (log.firstSince(time, upTo) ?? NOTHING)
+      return log.firstSince(time, upTo) ?? NOTHING
   }
 }
 

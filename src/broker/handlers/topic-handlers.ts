@@ -48,7 +48,7 @@ function create(
   if (planned !== KafkaErrorCode.NONE) return { name, errorCode: planned }
   const plan = planTopic(core, { name, partitions: numPartitions, replicationFactor, assignments, config: configs })
   if ('error' in plan) return { name, errorCode: plan.error, errorMessage: plan.message }
-  const described = { name, errorCode: KafkaErrorCode.NONE, numPartitions: plan.replicas.length }
+  const described = { name, errorCode: KafkaErrorCode.NONE, errorMessage: null, numPartitions: plan.replicas.length }
   const factor = plan.replicas[0]?.length ?? 0
   if (validateOnly) return { ...described, replicationFactor: factor }
   const topic = createTopic(core, plan)

@@ -5,11 +5,11 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { type Logger, SeededRandom, SystemClock, silentLogger } from '../../base/index.ts'
-import { ALL_APIS, apiVersionsApi, encodeRequest } from '../../kafka/index.ts'
-import { EmbeddedBroker } from '../embedded-broker.ts'
-import { RawConnection } from '../raw-connection.test-double.ts'
-import { sampleRequest } from '../sample-requests.test-double.ts'
+import { type Logger, SeededRandom, SystemClock, silentLogger } from '../../src/base/index.ts'
+import { EmbeddedBroker } from '../../src/broker/index.ts'
+import { ALL_APIS, apiVersionsApi, encodeRequest } from '../../src/kafka/index.ts'
+import { RawConnection } from './raw-connection.ts'
+import { sampleRequest } from './sample-requests.ts'
 
 const SEED = Number(process.env.MILLRACE_SEED ?? Math.floor(Math.random() * 1e9))
 const ROUNDS = process.env.MILLRACE_LONG === '1' ? 200_000 : 3_000

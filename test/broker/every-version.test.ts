@@ -4,7 +4,8 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, suite, test } from 'node:test'
-import { type Logger, SeededRandom, SystemClock, silentLogger } from '../base/index.ts'
+import { type Logger, SeededRandom, SystemClock, silentLogger } from '../../src/base/index.ts'
+import { EmbeddedBroker } from '../../src/broker/index.ts'
 import {
   ALL_APIS,
   type ApiVersionsResponse,
@@ -12,10 +13,9 @@ import {
   apiVersionsApi,
   decodeResponse,
   encodeRequest,
-} from '../kafka/index.ts'
-import { EmbeddedBroker } from './embedded-broker.ts'
-import { RawConnection } from './raw-connection.test-double.ts'
-import { sampleRequest } from './sample-requests.test-double.ts'
+} from '../../src/kafka/index.ts'
+import { RawConnection } from './raw-connection.ts'
+import { sampleRequest } from './sample-requests.ts'
 
 suite('every version of every API', () => {
   const bugs: unknown[] = []

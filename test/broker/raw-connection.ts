@@ -1,9 +1,9 @@
 /**
- * For tests: a connection to the broker that sends whatever bytes it is given, and tells what came back: a whole answer, or
+ * A connection to the broker that sends whatever bytes it is given, and tells what came back: a whole answer, or
  * that the connection was closed.
  */
-import type { Network, NetworkConnection, NetworkReceiver } from '../base/index.ts'
-import { type AnyApi, decodeResponse, encodeRequest, type Input } from '../kafka/index.ts'
+import type { Network, NetworkConnection, NetworkReceiver } from '../../src/base/index.ts'
+import { type AnyApi, decodeResponse, encodeRequest, type Input } from '../../src/kafka/index.ts'
 
 export class RawConnection implements NetworkReceiver {
   closedByPeer = false

@@ -1,8 +1,8 @@
 /**
- * For tests: one request of each API in each of its versions, about things that exist and things that do not, so that every
+ * One request of each API in each of its versions, about things that exist and things that do not, so that every
  * field of every answer is filled in. Topic `in` with its id, group `group`, transactional id `id` are taken to exist.
  */
-import { type AnyApi, BatchWriter, type Input, ZERO_UUID } from '../kafka/index.ts'
+import { type AnyApi, BatchWriter, type Input, ZERO_UUID } from '../../src/kafka/index.ts'
 
 export interface SampleWorld {
   readonly topicId: string
@@ -39,7 +39,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       partitionData: [
         { index: 0, records: recordBatch(['a', 'b']) },
         { index: 9, records: recordBatch(['c']) },
-        { index: 1, records: null },
+        { index: 1, records: Buffer.concat([recordBatch(['d']), Buffer.alloc(0)]).fill(1, 17, 21) },
       ],
     })),
   }),
@@ -61,10 +61,13 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   }),
   ListOffsets: (version) => ({
     replicaId: -1,
-    ...(version >= 2 ? { isolationLevel: 1 } : {}),
+    ...(version >= 2 ? { isolationLevel: version % 2 } : {}),
     topics: ['in', 'absent'].map((name) => ({
       name,
-      partitions: [-1, -2, -3, -4, 0, 5].map((timestamp) => ({ partitionIndex: 0, timestamp })),
+      partitions: [0, 1, 9].map((partitionIndex) => ({
+        partitionIndex,
+        timestamp: [-1, -2, -3, 0, 5, -4, -5, 1_001][(version + partitionIndex) % 8] ?? 0,
+      })),
     })),
   }),
   Metadata: (version) => ({
@@ -122,12 +125,12 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       { name: 'in', numPartitions: 1, replicationFactor: 1 },
       { name: 'w!ong', numPartitions: 1, replicationFactor: 1 },
     ],
-    timeoutMs: 100,
+    timeoutMs: 20_000,
   }),
   DeleteTopics: (version) =>
     version >= 6
-      ? { topics: [{ name: 'absent' }, { name: null, topicId: 'BBBBBBBBBBBBBBBBBBBBBA' }] }
-      : { topicNames: ['absent'] },
+      ? { timeoutMs: 20_000, topics: [{ name: 'absent' }, { name: null, topicId: 'BBBBBBBBBBBBBBBBBBBBBA' }] }
+      : { timeoutMs: 20_000, topicNames: ['absent'] },
   DeleteRecords: () => ({
     topics: [{ name: 'in', partitions: [{ partitionIndex: 0, offset: 1 }, { partitionIndex: 9 }] }],
   }),
@@ -168,7 +171,6 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       { resourceType: 2, resourceName: 'in', configurationKeys: null },
       { resourceType: 4, resourceName: '1', configurationKeys: ['transaction.max.timeout.ms'] },
       { resourceType: 2, resourceName: 'absent', configurationKeys: null },
-      { resourceType: 99, resourceName: '', configurationKeys: null },
     ],
     includeSynonyms: true,
   }),
@@ -189,7 +191,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         resourceName: 'in',
         configs: [{ name: 'cleanup.policy', configOperation: 2, value: 'compact' }],
       },
-      { resourceType: 2, resourceName: 'in', configs: [{ name: 'no.such', configOperation: 0, value: '1' }] },
+      { resourceType: 2, resourceName: 'absent', configs: [{ name: 'no.such', configOperation: 0, value: '1' }] },
       { resourceType: 4, resourceName: '1', configs: [] },
     ],
     validateOnly: true,
