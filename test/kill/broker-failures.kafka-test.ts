@@ -11,7 +11,7 @@ import { createInput, KillScene, type KillSceneOptions } from './kill-scene.ts'
 import type { JointPass } from './killer-plan.ts'
 
 const LONG = process.env.MILLRACE_LONG === '1'
-const MANY = LONG ? 500_000 : 20_000
+const MANY = LONG ? 500_000 : 24_000
 const FEW = 8_000
 const BROKER_KILLS = 3
 const TRANSACTION_TIMEOUT_MS = 4_000
@@ -32,7 +32,7 @@ for (const transactionVersion of [1, 2] as const) {
         const life = scene.start({ configuration: { 'restart-strategy.fixed-delay.attempts': 100 }, lifeMs: 600_000 })
         let least = 0
         for (let kills = 0; kills < BROKER_KILLS; kills++) {
-          least = completed(life.passes()) + (LONG ? 20 : 5)
+          least = completed(life.passes()) + (LONG ? 20 : 3)
           await life.reach((passes) => completed(passes) >= least)
           await server.nodes[0]?.kill()
           await sleep(300)

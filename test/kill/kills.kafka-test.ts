@@ -97,7 +97,7 @@ for (const transactionVersion of [1, 2] as const) {
     })
     after(() => server.close())
 
-    it('killed once at every joint, a job that is started again copies its input exactly', async (t) => {
+    it('killed at every joint, a job that is started again copies its input exactly', async (t) => {
       const beganMs = performance.now()
       const scene = await sceneOf('joints', 'POOLING')
       try {
