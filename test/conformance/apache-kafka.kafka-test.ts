@@ -29,12 +29,13 @@ if (LONG) {
   })
 }
 
-test("Kafka's Java client gives the recorded answers", { skip: !LONG }, async () => {
-  const server = await KafkaServer.start(conformanceServer())
-  try {
-    const { bootstrapServers } = server
-    assert.deepEqual(await recordWithJava({ version: KAFKA_VERSIONS.newest, bootstrapServers }), readRecording())
-  } finally {
-    await server.close()
-  }
-})
+if (LONG)
+  test("Kafka's Java client gives the recorded answers", async () => {
+    const server = await KafkaServer.start(conformanceServer())
+    try {
+      const { bootstrapServers } = server
+      assert.deepEqual(await recordWithJava({ version: KAFKA_VERSIONS.newest, bootstrapServers }), readRecording())
+    } finally {
+      await server.close()
+    }
+  })
