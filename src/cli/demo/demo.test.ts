@@ -51,8 +51,8 @@ async function until(condition: () => boolean, said: () => string): Promise<void
   assert.fail(said())
 }
 
-test('five seconds with kills end with every order once', async () => {
-  const run = demo(['--seconds', '5'])
+test('ten seconds with kills end with every order once', async () => {
+  const run = demo(['--seconds', '10'])
   const beganMs = performance.now()
   await until(() => run.text() !== '', run.text)
   assert.ok(performance.now() - beganMs < FIRST_OUTPUT_MS, 'the first output is late')
