@@ -311,7 +311,8 @@ export interface StandardSchema<T> {
 }
 
 export interface StartOptions {
-    readonly mode: 'resume' | 'fresh';
+    readonly mode: 'resume' | 'fresh' | 'savepoint' | 'rewind';
+    readonly savepoint?: string;
     readonly allowNonRestoredState: boolean;
 }
 
