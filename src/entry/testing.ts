@@ -1,9 +1,21 @@
 /** The package `millrace/testing`: for tests of jobs and connectors. Only names that are here are public. */
+
+export type { JointName } from '../base/index.ts'
 export { MemoryStorage, SeededRandom, silentLogger } from '../base/index.ts'
+export type { EmbeddedBroker, EmbeddedTopicOptions, FaultPlan } from '../broker/index.ts'
+export type { Operator, OperatorContext, OperatorFactory, Output, VersionedBytes } from '../core/index.ts'
 export {
   type ActiveProducer,
+  assertTopicContains,
   cacheDirectory,
+  EmbeddedKafka,
+  type EmbeddedKafkaOptions,
+  type EmbeddedProduceOptions,
+  type EmbeddedReadOptions,
   type GeneratedRecords,
+  type HarnessEvent,
+  type HarnessOptions,
+  type HarnessSnapshot,
   KAFKA_VERSIONS,
   type KafkaHeader,
   KafkaJavaTools,
@@ -12,14 +24,22 @@ export {
   KafkaServerError,
   KafkaServerNode,
   type KafkaServerOptions,
+  MiniCluster,
+  type MiniClusterJob,
+  type MiniClusterOptions,
+  type MiniClusterStartOptions,
+  OneInputOperatorHarness,
   type ProduceOptions,
   type ProduceResult,
   type ReadOptions,
   type RecordToProduce,
   type SecurityProtocol,
+  SimulatedClock,
+  type TopicContainsOptions,
   type TopicDescription,
   type TopicOptions,
   type TopicPartitionOffset,
+  type TopicReading,
   type TransactionDescription,
   type TransactionListing,
 } from '../testing/index.ts'

@@ -1,4 +1,21 @@
 export {
+  assertTopicContains,
+  type TopicContainsOptions,
+  type TopicReading,
+} from './embedded-kafka/assert-topic-contains.ts'
+export {
+  EmbeddedKafka,
+  type EmbeddedKafkaOptions,
+  type EmbeddedProduceOptions,
+  type EmbeddedReadOptions,
+} from './embedded-kafka/embedded-kafka.ts'
+export {
+  type HarnessEvent,
+  type HarnessOptions,
+  type HarnessSnapshot,
+  OneInputOperatorHarness,
+} from './harness/one-input-operator-harness.ts'
+export {
   cacheDirectory,
   installKafka,
   KAFKA_VERSIONS,
@@ -22,4 +39,10 @@ export { KafkaServerNode } from './kafka-server/kafka-server-node.ts'
 export { ParentGuard } from './kafka-server/parent-guard.ts'
 export type { KafkaHeader, KafkaRecord, RecordToProduce } from './kafka-server/record-file.ts'
 export type { SecurityProtocol } from './kafka-server/server-properties.ts'
+export {
+  MiniCluster,
+  MiniClusterJob,
+  type MiniClusterOptions,
+  type MiniClusterStartOptions,
+} from './mini-cluster/mini-cluster.ts'
 export { SimulatedClock } from './simulated-clock.ts'

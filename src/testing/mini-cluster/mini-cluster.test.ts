@@ -1,0 +1,115 @@
+/** Jobs in this process: each life on the same storage, crashes at joints, and every record once whatever the joint. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { type JointName, MillraceError } from '../../base/index.ts'
+import { SimpleStringSchema } from '../../core/index.ts'
+import { DeliveryGuarantee, KafkaRecordSerializationSchema, KafkaSink } from '../../sink/index.ts'
+import { KafkaSource, OffsetsInitializer } from '../../source/index.ts'
+import { defineJob, type JobDefinition, WatermarkStrategy } from '../../stream/index.ts'
+import { assertTopicContains } from '../embedded-kafka/assert-topic-contains.ts'
+import { EmbeddedKafka } from '../embedded-kafka/embedded-kafka.ts'
+import { SimulatedClock } from '../simulated-clock.ts'
+import { MiniCluster } from './mini-cluster.ts'
+
+const copy: JobDefinition = defineJob('copy', (env, params) => {
+  const brokers = params.required('brokers')
+  const source = KafkaSource.builder()
+    .setBootstrapServers(brokers)
+    .setTopics('in')
+    .setGroupId('copy')
+    .setStartingOffsets(OffsetsInitializer.earliest())
+    .setValueOnlyDeserializer(new SimpleStringSchema())
+    .build()
+  const sink = KafkaSink.builder<string>()
+    .setBootstrapServers(brokers)
+    .setRecordSerializer(
+      KafkaRecordSerializationSchema.builder<string>()
+        .setTopic('out')
+        .setValueSerializationSchema(new SimpleStringSchema())
+        .build(),
+    )
+    .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
+    .setTransactionalIdPrefix('copy')
+    .build()
+  env
+    .fromSource(source, WatermarkStrategy.noWatermarks(), 'In')
+    .uid('in')
+    .map((text) => text.toUpperCase())
+    .uid('upper')
+    .sinkTo(sink)
+    .uid('out')
+})
+
+const JOINTS: readonly JointName[] = ['flushed', 'completed-written', 'transaction-ended', 'all-ended']
+
+for (const name of JOINTS) {
+  test(`a job that crashes at ${name} and is started again has written every record once`, async () => {
+    const topics = { in: { partitions: 2 }, out: { partitions: 2 } }
+    const kafka = await EmbeddedKafka.start({ topics, tcp: false })
+    const cluster = new MiniCluster({ network: kafka.network })
+    const args = { brokers: kafka.bootstrapServers }
+    try {
+      await kafka.produce('in', ['a', 'b', 'c'])
+      const first = await cluster.start(copy, { args })
+      await first.failAt(name)
+      await assert.rejects(first.result(), (error) => MillraceError.is(error))
+      await kafka.produce('in', ['d'])
+      const second = await cluster.start(copy, { args })
+      await assertTopicContains(kafka, 'out', ['A', 'B', 'C', 'D'])
+      await second.checkpoint()
+      await second.stop()
+      await assertTopicContains(kafka, 'out', ['A', 'B', 'C', 'D'])
+    } finally {
+      await cluster.close()
+      await kafka.close()
+    }
+  })
+}
+
+test('checkpoint resolves when what was read before it is committed', async () => {
+  const kafka = await EmbeddedKafka.start({ topics: { in: {}, out: {} }, tcp: false })
+  const cluster = new MiniCluster({ network: kafka.network })
+  const job = await cluster.start(copy, { args: { brokers: kafka.bootstrapServers } })
+  await job.checkpoint()
+  await kafka.produce('in', ['a'])
+  for (let turns = 0; turns < 500 && job.figures().recordsIn === 0; turns++) await new Promise((r) => setTimeout(r, 5))
+  await job.checkpoint()
+  assert.equal((await kafka.readAll('out')).length, 1)
+  await assert.rejects(cluster.start(copy), /still runs/)
+  await cluster.close()
+  assert.equal(job.status(), 'cancelled')
+  await kafka.close()
+})
+
+test('a job that ends before the joint says so', async () => {
+  const cluster = new MiniCluster()
+  const job = await cluster.start(
+    defineJob(
+      'short',
+      (env) =>
+        void env
+          .fromData(1, 2)
+          .filter(() => false)
+          .print(),
+    ),
+  )
+  await assert.rejects(job.failAt('sweep', 1_000), /never came to sweep/)
+  assert.equal((await job.result()).recordsIn, 2)
+})
+
+test('on a simulated clock hours of a job pass at once', async () => {
+  const clock = new SimulatedClock()
+  const cluster = new MiniCluster({ clock, checkpointIntervalMs: 600_000 })
+  const job = await cluster.start(
+    defineJob('hours', (env) => {
+      env
+        .fromGenerator((index) => index, { elementsPerSecond: 0.01, count: 100 })
+        .filter(() => false)
+        .print()
+    }),
+  )
+  for (let minute = 0; minute < 180 && !job.ended; minute++) await clock.pass(60_000)
+  assert.equal((await job.result()).recordsIn, 100)
+  assert.ok(job.figures().checkpoints.completed >= 10, `${job.figures().checkpoints.completed} checkpoints`)
+  await cluster.close()
+})
