@@ -8,6 +8,79 @@ export interface ActiveProducer {
     readonly transactionStartOffset: number | null;
 }
 
+export declare class EmbeddedBroker {
+    readonly network: Network;
+    readonly bootstrapServers: string;
+    readonly faults: FaultPlan;
+    constructor(options: EmbeddedBrokerOptions);
+    get nodes(): readonly number[];
+    get clusterId(): string;
+    get memoryBytes(): number;
+    get connections(): number;
+    createTopic(name: string, options?: EmbeddedTopicOptions): void;
+    listen(options?: ListenOptions): Promise<BrokerListener>;
+    stopNode(node: number): void;
+    startNode(node: number): void;
+    moveLeader(topic: string, partition: number, node?: number): void;
+    leaderOf(topic: string, partition: number): number;
+    dropConnections(node?: number): void;
+    expireTransaction(transactionalId: string): boolean;
+    setTransactionVersion(level: TransactionVersionLevel): void;
+    applyRetention(): void;
+    close(): Promise<void>;
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
+export declare class EmbeddedKafka implements AsyncDisposable {
+    readonly bootstrapServers: string;
+    readonly network: Network;
+    readonly broker: EmbeddedBroker;
+    static start(options?: EmbeddedKafkaOptions): Promise<EmbeddedKafka>;
+    createTopic(name: string, options?: EmbeddedTopicOptions): void;
+    produce(topic: string, records: Iterable<RecordToProduce | string>, options?: EmbeddedProduceOptions): Promise<void>;
+    produceJson<T>(topic: string, values: Iterable<T>, options?: EmbeddedProduceOptions & {
+        readonly key?: (value: T) => string;
+    }): Promise<void>;
+    readAll(topic: string, options?: EmbeddedReadOptions): Promise<KafkaRecord[]>;
+    close(): Promise<void>;
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface EmbeddedKafkaOptions {
+    readonly topics?: Readonly<Record<string, EmbeddedTopicOptions>>;
+    readonly tcp?: boolean;
+    readonly nodes?: number;
+    readonly transactionVersion?: 1 | 2;
+}
+
+export interface EmbeddedProduceOptions {
+    readonly transactionalId?: string;
+    readonly end?: 'commit' | 'abort' | 'open';
+}
+
+export interface EmbeddedReadOptions {
+    readonly isolation?: 'read_committed' | 'read_uncommitted';
+}
+
+export interface EmbeddedTopicOptions {
+    readonly partitions?: number;
+    readonly replicationFactor?: number;
+    readonly config?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export declare class FaultPlan {
+    fail(fault: ErrorFault): void;
+    drop(fault: DropFault): void;
+    delay(fault: DelayFault): void;
+    throttle(fault: ThrottleFault): void;
+    clear(): void;
+    get pending(): number;
+    errorFor(scene: FaultScene, topic?: string, partition?: number): number;
+    drops(scene: FaultScene, when: 'before' | 'after'): boolean;
+    delayMs(scene: FaultScene): number;
+    throttleMs(scene: FaultScene): number;
+}
+
 export interface GeneratedRecords {
     readonly count: number;
     readonly from?: number;
@@ -19,6 +92,28 @@ export interface GeneratedRecords {
     readonly timestampFrom?: number;
     readonly timestampStep?: number;
 }
+
+export type HarnessEvent<Out> = {
+    readonly kind: 'element';
+    readonly value: Out;
+    readonly timestamp: number | undefined;
+} | {
+    readonly kind: 'watermark';
+    readonly timestamp: number;
+} | {
+    readonly kind: 'idle';
+    readonly idle: boolean;
+};
+
+export interface HarnessOptions {
+    readonly clock?: SimulatedClock;
+    readonly restored?: HarnessSnapshot;
+    readonly configuration?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export type HarnessSnapshot = ReadonlyMap<number, VersionedBytes>;
+
+export type JointName = (typeof JOINTS)[number];
 
 export declare const KAFKA_VERSIONS: {
     readonly newest: string;
@@ -135,6 +230,82 @@ export declare class MemoryStorage implements Storage {
     lock(name: string): Promise<StorageLock | undefined>;
 }
 
+export declare class MiniCluster implements AsyncDisposable {
+    constructor(options?: MiniClusterOptions);
+    start(job: JobDefinition, options?: MiniClusterStartOptions): Promise<MiniClusterJob>;
+    close(): Promise<void>;
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
+export declare class MiniClusterJob {
+    readonly client: JobClient;
+    constructor(client: JobClient, world: CrashingWorld);
+    get ended(): boolean;
+    status(): JobStatus;
+    figures(): JobFigures;
+    result(): Promise<JobExecutionResult>;
+    checkpoint(): Promise<void>;
+    failAt(name: JointName, nth?: number): Promise<void>;
+    stop(): Promise<void>;
+    cancel(): Promise<void>;
+}
+
+export interface MiniClusterOptions {
+    readonly network?: Network;
+    readonly clock?: Clock;
+    readonly random?: Random;
+    readonly checkpointIntervalMs?: number;
+}
+
+export interface MiniClusterStartOptions {
+    readonly args?: JobArguments;
+    readonly parallelism?: number;
+    readonly configuration?: Readonly<Record<string, string | number | boolean>>;
+}
+
+export declare class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
+    readonly clock: SimulatedClock;
+    readonly events: HarnessEvent<Out>[];
+    static open<In, Out>(steps: (input: DataStream<In>) => DataStream<Out>, options?: HarnessOptions): Promise<OneInputOperatorHarness<In, Out>>;
+    static openOperator<In, Out>(factory: OperatorFactory<In, Out>, options?: HarnessOptions): Promise<OneInputOperatorHarness<In, Out>>;
+    push(value: In, timestamp?: number): void;
+    pushWatermark(timestamp: number): void;
+    pushIdle(idle: boolean): void;
+    advance(ms: number): void;
+    get output(): Out[];
+    get watermarks(): number[];
+    snapshot(): Promise<HarnessSnapshot>;
+    finish(): Promise<void>;
+    close(): Promise<void>;
+    [Symbol.asyncDispose](): Promise<void>;
+}
+
+export interface Operator<In> extends Output<In> {
+    open?(): void | Promise<void>;
+    finish?(): void | Promise<void>;
+    snapshot?(checkpoint: CheckpointId, final: boolean): OperatorSnapshot;
+    checkpointCompleted?(checkpoint: CheckpointId): Promise<void>;
+    checkpointCommitted?(checkpoint: CheckpointId): void;
+    close?(options: CloseOptions): Promise<void>;
+    readonly blocked?: boolean;
+    writable?(): Promise<void>;
+}
+
+export interface OperatorContext extends RuntimeContext, RuntimePorts {
+    readonly time: ElementTime;
+    readonly restored: readonly VersionedBytes[];
+}
+
+export interface OperatorFactory<In, Out> {
+    create(context: OperatorContext, output: Output<Out>): Operator<In>;
+}
+
+export interface Output<T> {
+    emit(value: T): void;
+    emitWatermark(timestamp: number): void;
+    emitIdle(idle: boolean): void;
+}
+
 export interface ProduceOptions {
     readonly compression?: 'none' | 'gzip' | 'snappy' | 'lz4' | 'zstd';
     readonly transactionalId?: string;
@@ -178,6 +349,24 @@ export declare class SeededRandom implements Random {
     hex(count: number): string;
 }
 
+export declare class SimulatedClock implements Clock {
+    constructor(nowMs?: number);
+    now(): number;
+    monotonic(): number;
+    setTimer(delayMs: number, callback: () => void): Timer;
+    sleep(delayMs: number, signal?: AbortSignal): Promise<void>;
+    nextTurn(): Promise<void>;
+    get pendingTimers(): number;
+    advance(ms: number): void;
+    pass(ms: number): Promise<void>;
+}
+
+export interface TopicContainsOptions {
+    readonly order?: 'exactly' | 'any';
+    readonly isolation?: 'read_committed' | 'read_uncommitted';
+    readonly timeoutMs?: number;
+}
+
 export interface TopicDescription {
     readonly topic: string;
     readonly topicId: string;
@@ -202,6 +391,12 @@ export interface TopicPartitionOffset {
     readonly offset: number;
 }
 
+export interface TopicReading {
+    readAll(topic: string, options?: {
+        readonly isolation?: 'read_committed' | 'read_uncommitted';
+    }): Promise<readonly KafkaRecord[]>;
+}
+
 export interface TransactionDescription {
     readonly state: string;
     readonly producerId: number;
@@ -218,6 +413,13 @@ export interface TransactionListing {
     readonly producerId: number;
     readonly state: string;
 }
+
+export interface VersionedBytes {
+    readonly version: number;
+    readonly bytes: Uint8Array;
+}
+
+export declare function assertTopicContains(kafka: TopicReading, topic: string, expected: readonly unknown[], options?: TopicContainsOptions): Promise<void>;
 
 export declare function cacheDirectory(environment?: Readonly<Record<string, string | undefined>>): string;
 
