@@ -67,14 +67,15 @@ export class Screen {
 
 export function balanceText(balance: Balance, kills: number): string {
   const count = (value: number): string => value.toLocaleString('en-US')
+  // What matters most comes first: a narrow terminal cuts the rest off.
   return [
     `produced ${count(balance.produced)}`,
-    `due ${count(balance.expected)}`,
     `committed ${count(balance.committed)}`,
-    `on the way ${count(balance.onTheWay)}`,
     `missing ${count(balance.missing)}`,
     `doubled ${count(balance.doubled)}`,
     ...(balance.wrong > 0 ? [`wrong ${count(balance.wrong)}`] : []),
     `kills ${count(kills)}`,
+    `on the way ${count(balance.onTheWay)}`,
+    `due ${count(balance.expected)}`,
   ].join(' · ')
 }
