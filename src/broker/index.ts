@@ -1,4 +1,4 @@
-export { type BrokerSettings, DEFAULT_SETTINGS } from './broker-settings.ts'
+export type { BrokerSettings } from './broker-settings.ts'
 export {
   type BrokerListener,
   EmbeddedBroker,

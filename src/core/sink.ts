@@ -48,7 +48,10 @@ export interface SinkWriter<T, Committable> {
   commit?(checkpoint: CheckpointId): Promise<void>
   /** `committed N` is durable: identities used up to N are free (rule 3). */
   committed?(checkpoint: CheckpointId): void
-  /** Aborts what was begun and never flushed, unless the job is abandoned; leaves flushed transactions alone. */
+  /**
+   * Aborts what was begun and never flushed, unless the job is abandoned; leaves flushed transactions alone. Makes every
+   * `prepareCommit` and `commit` still under way settle: the task is not closed before they have.
+   */
   close(options?: CloseOptions): Promise<void>
 }
 

@@ -89,7 +89,10 @@ export interface SourceReader<Split> {
   poll(budget: number): PollStatus
   /** Resolves when `poll` may have something to do, or rejects with what ends the reader. */
   available(): Promise<void>
-  /** The splits not yet finished, with their positions as of this moment. */
+  /**
+   * All splits ever added, with their positions as of this moment; finished ones stay, at their end. One that is missing
+   * would be taken for unread at a restore, and be read again from its start.
+   */
   snapshotState(checkpoint: CheckpointId): readonly Split[]
   /** `completed N` is durable: positions may be shown outside. Resolves when that was tried; never fails the job. */
   checkpointCompleted?(checkpoint: CheckpointId): Promise<void>
