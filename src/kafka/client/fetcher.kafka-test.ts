@@ -177,6 +177,8 @@ describe('three brokers', () => {
       producer.beginTransaction(`moves-${round}`, 2, initProducerId(cluster, `moves-${round}`, 200_000))
       const node = round % 2 === 1 ? server.nodes[round === 1 ? 0 : 1] : undefined
       for (let part = 0; part < 10; part++) {
+        // Paused before it is killed, so that requests it never answers are certainly under way when it dies.
+        if (part === 5) node?.pause()
         for (let p = 0; p < 3; p++) {
           for (const value of series(`${p}/${round}-${part}-`, 100)) {
             topic.append(p, 1, null, value)
@@ -184,8 +186,8 @@ describe('three brokers', () => {
             total++
           }
         }
-        if (part === 5) await node?.kill()
         await pause(5)
+        if (part === 5) await node?.kill()
       }
       const { handle } = await producer.seal()
       assert.ok(handle !== undefined)
@@ -201,7 +203,7 @@ describe('three brokers', () => {
       assert.deepEqual(own, expected[p])
     }
     assert.deepEqual((await readTopic(cluster, 'moves', 'read_uncommitted')).map(values), expected)
-    assert.ok(producer.metrics().retries > 0)
+    assert.ok(producer.metrics().retries > 0, 'the kills were felt')
     await fetcher.close()
     await producer.close()
   })

@@ -162,6 +162,7 @@ for (const version of [2, 1] as const) {
               expected[p]?.push(value)
             }
           }
+          if (round === 1 && part === 9) server.nodes[0]?.pause()
           await new Promise((resolve) => setTimeout(resolve, 2))
           if (round === 1 && part === 10) restarted = restart()
         }
@@ -192,8 +193,9 @@ for (const version of [2, 1] as const) {
             expected[p]?.push(value)
           }
         }
+        if (part === 20) server.nodes[0]?.pause()
         await new Promise((resolve) => setTimeout(resolve, 2))
-        if (part === 20) restarted = restart()
+        if (part === 21) restarted = restart()
         if (part % 20 === 19) await producer.seal()
       }
       await producer.close()
@@ -253,9 +255,11 @@ for (const version of [2, 1] as const) {
   })
 }
 
+/** Kills the node, paused by then so that requests it never answers are certainly under way, and starts it again. */
 async function restart(): Promise<void> {
   const [node] = server.nodes
   assert.ok(node !== undefined)
+  await new Promise((resolve) => setTimeout(resolve, 50))
   await node.kill()
   await new Promise((resolve) => setTimeout(resolve, 300))
   await node.start()
