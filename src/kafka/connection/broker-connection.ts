@@ -71,6 +71,12 @@ export class BrokerConnection implements Peer {
   readonly port: number
   readonly #options: BrokerConnectionOptions
   readonly #clock: Clock
+  readonly #receiver: FrameReceiver = new FrameReceiver({
+    announced: (bytes, correlationId) => this.#announced(bytes, correlationId),
+    frame: (frame) => this.#answered(frame),
+    failed: (error) => this.#end(error),
+    closed: (error) => this.#end(error),
+  })
   readonly #inFlight: RequestQueue<PendingRequest> = new RequestQueue()
   readonly #waiting: RequestQueue<PendingRequest> = new RequestQueue()
   #network: NetworkConnection | undefined
@@ -158,6 +164,11 @@ export class BrokerConnection implements Peer {
     })
   }
 
+  /** Nothing of the response in this memory is looked at any more: a later one may be read into it. */
+  giveBack(memory: ArrayBufferLike): void {
+    this.#receiver.pool.giveBack(memory)
+  }
+
   /** What the broker said when the connection was made. */
   get apiVersions(): ApiVersionsResponse | undefined {
     return this.#apiVersions
@@ -175,15 +186,9 @@ export class BrokerConnection implements Peer {
   }
 
   async #connect(network: Network): Promise<void> {
-    const receiver = new FrameReceiver({
-      announced: (bytes, correlationId) => this.#announced(bytes, correlationId),
-      frame: (frame) => this.#answered(frame),
-      failed: (error) => this.#end(error),
-      closed: (error) => this.#end(error),
-    })
     const { host, port, setupTimeoutMs } = this.#options
     try {
-      const connected = await network.connect({ host, port, timeoutMs: setupTimeoutMs }, receiver)
+      const connected = await network.connect({ host, port, timeoutMs: setupTimeoutMs }, this.#receiver)
       this.#network = connected
     } catch (error) {
       this.#closed = true

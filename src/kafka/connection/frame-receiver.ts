@@ -3,10 +3,11 @@
  *
  * Small responses are read, several at once, into a scratch buffer of this connection and copied out; as soon as a response
  * that goes beyond it is announced, its own exactly-sized buffer is made and the rest is read straight into it, without a copy.
- * What always holds: a frame handed on is never touched again, so views into it may be kept; no buffer is made before the
- * announced size and correlation id were found credible.
+ * What always holds: a frame handed on is not touched again, so views into it may be kept, until its memory is given back to
+ * the pool by who knows that none are; no buffer is made before the announced size and correlation id were found credible.
  */
 import type { NetworkReceiver } from '../../base/index.ts'
+import { FramePool } from './frame-pool.ts'
 
 const SCRATCH_BYTES = 64 * 1024
 /** Size and correlation id. */
@@ -23,6 +24,8 @@ export interface FrameListener {
 }
 
 export class FrameReceiver implements NetworkReceiver {
+  /** Of the frames that go beyond the scratch buffer. */
+  readonly pool: FramePool = new FramePool()
   readonly #listener: FrameListener
   readonly #scratch: Buffer = Buffer.allocUnsafeSlow(SCRATCH_BYTES)
   /** Bytes in the scratch buffer that are not consumed: the beginning of a head only. */
@@ -72,7 +75,7 @@ export class FrameReceiver implements NetworkReceiver {
       const bytes = scratch.readInt32BE(at)
       this.#listener.announced(bytes, scratch.readInt32BE(at + 4))
       const end = at + 4 + bytes
-      const frame = Buffer.allocUnsafe(bytes)
+      const frame = end > filled ? this.pool.take(bytes) : Buffer.allocUnsafe(bytes)
       scratch.copy(frame, 0, at + 4, Math.min(end, filled))
       if (end > filled) {
         this.#frame = frame
