@@ -6,6 +6,8 @@
  * The order of `partitions` is the order of asking. Who delivered goes to the end, so that the broker, which fills a response
  * from the front until it is full, starves nobody.
  */
+import { assert } from '../../base/index.ts'
+import type { FetcherConnection } from './fetcher-cluster.ts'
 import type { FetcherPartition } from './fetcher-partition.ts'
 
 export const RESPONSES_MAX = 2
@@ -30,22 +32,35 @@ export class FetcherBroker {
   }
 }
 
-/** One response with data; it counts against its broker until its last part was walked or dropped. */
+/**
+ * One response with data; it counts against its broker until its last part was walked or dropped. Its memory is then given
+ * back to the connection, unless a view of it was handed out, which may be kept for ever.
+ */
 export class HeldResponse {
   readonly #broker: FetcherBroker
+  readonly #connection: Pick<FetcherConnection, 'giveBack'>
   #parts = 0
+  #memory: ArrayBufferLike | undefined
+  #viewed = false
 
-  constructor(broker: FetcherBroker) {
+  constructor(broker: FetcherBroker, connection: Pick<FetcherConnection, 'giveBack'>) {
     this.#broker = broker
+    this.#connection = connection
   }
 
-  hold(): void {
+  hold(records: Buffer): void {
+    this.#memory = records.buffer
     if (this.#parts++ === 0) this.#broker.responsesHeld++
   }
 
-  release(): FetcherBroker | undefined {
+  /** `viewed`: views of this part's bytes were handed out. */
+  release(viewed: boolean): FetcherBroker | undefined {
+    this.#viewed ||= viewed
+    assert(this.#parts > 0, 'a part of a response is released once')
     if (--this.#parts > 0) return undefined
     this.#broker.responsesHeld--
+    if (this.#memory !== undefined && !this.#viewed) this.#connection.giveBack(this.#memory)
+    this.#memory = undefined
     return this.#broker
   }
 }

@@ -6,6 +6,8 @@ import type { ClusterOptions, KafkaPorts } from './options.ts'
 
 export interface FetcherConnection {
   version(api: Api<unknown, unknown>, range?: { min?: number; max?: number }): number
+  /** Nothing of the response in this memory is looked at any more: it may be overwritten. */
+  giveBack(memory: ArrayBufferLike): void
   send<Q, R>(api: Api<Q, R>, request: Input<Q>, options?: { version?: number; timeoutMs?: number }): Promise<R>
 }
 

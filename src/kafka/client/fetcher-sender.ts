@@ -60,8 +60,8 @@ export class FetcherSender {
   }
 
   /** Part of a response was walked or dropped. */
-  released(held: HeldResponse): void {
-    const broker = held.release()
+  released(held: HeldResponse, viewed: boolean): void {
+    const broker = held.release(viewed)
     if (broker !== undefined) this.#ask(broker)
   }
 
@@ -224,11 +224,11 @@ export class FetcherSender {
       for (const state of asked) if (this.#isCurrent(state, broker)) this.#refused(state, response.errorCode, undefined)
       return
     }
-    this.#takeApart(broker, response, topics)
+    this.#takeApart(broker, connection, response, topics)
   }
 
-  #takeApart(broker: FetcherBroker, response: FetchResponse, topics: AskedTopics): void {
-    const held = new HeldResponse(broker)
+  #takeApart(broker: FetcherBroker, connection: FetcherConnection, response: FetchResponse, topics: AskedTopics): void {
+    const held = new HeldResponse(broker, connection)
     for (const topic of response.responses) {
       const partitions = topics.find(topic)
       for (const part of topic.partitions) {

@@ -86,6 +86,7 @@ function prepared(real: FetcherCluster): FetcherCluster {
     return { ...empty, partitionIndex: partition, errorCode: 0, highWatermark: 1e9, lastStableOffset: 1e9, records }
   }
   const connection: FetcherConnection = {
+    giveBack: () => {},
     version: () => 12,
     send: async <R>(_api: unknown, request: unknown) => {
       await real.ports.clock.nextTurn()

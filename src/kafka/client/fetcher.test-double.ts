@@ -134,6 +134,11 @@ export class FetchDoubleCluster implements FetcherCluster {
     await settle()
     if (this.down.has(nodeId)) throw new MillraceError('KAFKA_UNREACHABLE', `node ${nodeId}`, { retriable: true })
     return {
+      giveBack: (memory) => {
+        this.givenBack++
+        // Whoever still looks at it sees nonsense.
+        Buffer.from(memory).fill(0xee)
+      },
       version: (api: AnyApi, range?: { min?: number; max?: number }) =>
         Math.min(api.maxVersion, range?.max ?? api.maxVersion),
       send: <Q, R>(_api: Api<Q, R>, request: Input<Q>, options?: { version?: number }) =>
@@ -173,7 +178,7 @@ export class FetchDoubleCluster implements FetcherCluster {
           }),
         }))
         if (bytes > 0 || errors > 0 || this.clock.monotonic() >= waitUntil) {
-          return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses }
+          return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: inOneMemory(responses) }
         }
         await this.clock.sleep(5)
       }
@@ -223,6 +228,26 @@ export class FetchDoubleCluster implements FetcherCluster {
     return { ...base, errorCode: 0, records, abortedTransactions: isolation === 1 ? aborted : null }
   }
 
+  /** Responses whose memory the fetcher gave back. */
+  givenBack = 0
+
   /** Whether brokers here send a first batch whole that is larger than the limits. */
   firstWhole = true
+}
+
+/** All records of a response stand in one memory, as they do when it was read from a connection. */
+function inOneMemory<T extends { readonly partitions: readonly Answer[] }>(topics: readonly T[]): T[] {
+  const memory = Buffer.concat(
+    topics.flatMap((topic) => topic.partitions.map((part) => part.records ?? Buffer.alloc(0))),
+  )
+  const own = Buffer.allocUnsafeSlow(memory.length)
+  memory.copy(own)
+  let at = 0
+  const take = (part: Answer): Answer => {
+    if (part.records === null || part.records === undefined) return part
+    const from = at
+    at += part.records.length
+    return { ...part, records: own.subarray(from, at) }
+  }
+  return topics.map((topic) => ({ ...topic, partitions: topic.partitions.map(take) }))
 }

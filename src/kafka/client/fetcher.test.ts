@@ -267,6 +267,74 @@ test('unwalked data is bounded: two responses per broker, one request in flight'
   await fetcher.close()
 })
 
+test('the memory of a response is given back when it was walked, and strings made of it stay right', async () => {
+  const cluster = new FetchDoubleCluster({ t: 2 }, 1)
+  const expected: string[] = []
+  const got: string[] = []
+  const fetcher = new Fetcher(cluster, OPTIONS)
+  for (let p = 0; p < 2; p++) fetcher.add('t', p, 0)
+  for (let round = 0; round < 20; round++) {
+    for (let p = 0; p < 2; p++) {
+      const values = series(`${p} in round ${round}, longer than what V8 copies anyway: `, 5)
+      cluster.log(`t/${p}`).append(values)
+      expected.push(...values)
+    }
+    const readings = await read(cluster, fetcher, 30)
+    got.push(...readings.of('t/0'), ...readings.of('t/1'))
+  }
+  assert.deepEqual(got, expected)
+  assert.ok(cluster.givenBack >= 10, `${cluster.givenBack} responses were given back`)
+})
+
+for (const what of ['values', 'the bytes'] as const) {
+  test(`the memory of a response is kept for ever once a view was handed out: ${what}`, async () => {
+    const cluster = new FetchDoubleCluster({ t: 1 }, 1)
+    const fetcher = new Fetcher(cluster, OPTIONS)
+    fetcher.add('t', 0, 0)
+    const kept: (Buffer | null)[] = []
+    for (let round = 0; round < 5; round++) {
+      cluster.log('t/0').append(series(`${round}-`, 3))
+      await cluster.clock.advance(30)
+      for (let part = fetcher.next(); part !== undefined; part = fetcher.next()) {
+        assert.ok(part.kind === 'data')
+        const { reader } = part
+        let first = true
+        while (reader.nextBatch()) {
+          while (reader.next()) {
+            // One view of one record in a response is enough to keep it.
+            if (first && what === 'values') kept.push(reader.value())
+            if (first && what === 'the bytes') {
+              kept.push(reader.bytes.subarray(reader.valueStart, reader.valueStart + reader.valueLength))
+            }
+            first = false
+          }
+        }
+      }
+    }
+    await cluster.clock.advance(30)
+    assert.equal(fetcher.next(), undefined)
+    assert.deepEqual(kept.map(String), ['0-0', '1-0', '2-0', '3-0', '4-0'])
+    assert.equal(cluster.givenBack, 0)
+  })
+}
+
+test('the memory of what a seek or a removal dropped is given back too', async () => {
+  const cluster = new FetchDoubleCluster({ t: 1 }, 1)
+  const fetcher = new Fetcher(cluster, OPTIONS)
+  cluster.log('t/0').append(series('v', 10))
+  fetcher.add('t', 0, 0)
+  await cluster.clock.advance(30)
+  fetcher.seek('t', 0, 5)
+  assert.equal(cluster.givenBack, 1)
+  const readings = await read(cluster, fetcher, 600)
+  assert.deepEqual(readings.of('t/0'), series('v', 10).slice(5))
+  cluster.log('t/0').append(series('w', 2))
+  await cluster.clock.advance(30)
+  const before = cluster.givenBack
+  fetcher.remove('t', 0)
+  assert.equal(cluster.givenBack, before + 1)
+})
+
 test('a leader that moved is followed, with its epoch, and nothing is lost', async () => {
   const cluster = new FetchDoubleCluster({ t: 1 }, 2)
   const log = cluster.log('t/0')

@@ -5,7 +5,8 @@
  * What always holds:
  * - records of a partition come in the order of their offsets, each once, from `position` on;
  * - `position` is right at every moment, also over markers, aborted data and gaps of compaction that gave no record;
- * - memory is bounded by two responses per broker (fetch.max.bytes each) that are not walked to their end;
+ * - memory is bounded by two responses per broker (fetch.max.bytes each) that are not walked to their end, and is used again
+ *   for the next ones when nobody took a view of it;
  * - nothing is allocated per record; per part of a response one small object.
  */
 import { assert, MillraceError } from '../../base/index.ts'
@@ -67,6 +68,8 @@ interface Part {
 
 type Ready = Part | PartitionTrouble
 
+const EMPTY = Buffer.alloc(0)
+
 /** A wrong checksum may have happened on the way: so often the batch is fetched again before it is trouble. */
 const CHECKSUM_TRIES = 2
 
@@ -90,7 +93,7 @@ export class Fetcher {
         const records = part.records
         assert(records !== null, 'data has records')
         this.#bytes += records.length
-        held.hold()
+        held.hold(records)
         this.#offer({
           state,
           generation: state.generation,
@@ -250,7 +253,10 @@ export class Fetcher {
     if (current === undefined) return
     this.#current = undefined
     if (current.valid) current.part.state.position = current.endOffset
-    this.#sender.released(current.part.held)
+    const viewed = this.#reader.viewed
+    // Its memory may be used again from now on: nothing can be read through the reader any more.
+    this.#reader.reset('', -1, EMPTY, 0)
+    this.#sender.released(current.part.held, viewed)
   }
 
   #handOut(part: Part): FetchedPartition | PartitionTrouble | undefined {
@@ -284,13 +290,13 @@ export class Fetcher {
   #unusable(part: Part): PartitionTrouble | undefined {
     const { state } = part
     this.#restart(state, state.position)
-    this.#sender.released(part.held)
+    const error = damage(state, part.records)
+    this.#sender.released(part.held, false)
     if (++state.checksumFailures < CHECKSUM_TRIES) {
       this.#sender.changed(state)
       return undefined
     }
     state.halted = true
-    const error = damage(state, part.records)
     return { kind: 'trouble', topic: state.topic, partition: state.partition, offset: state.position, error }
   }
 
@@ -317,7 +323,7 @@ export class Fetcher {
     }
     if (kept.length === this.#ready.length) return
     this.#ready = kept
-    for (const part of dropped) this.#sender.released(part.held)
+    for (const part of dropped) this.#sender.released(part.held, false)
   }
 }
 

@@ -303,3 +303,27 @@ test('a batch that grows beyond the limit when decompressed is refused, one at t
     assert.equal(read(readerOf(bytes, 10, { decompressedBytesMax: records })).length, 2, codec)
   }
 })
+
+test('a reader tells whether views of its bytes were handed out: strings and positions are none', () => {
+  const writer = new BatchWriter(1 << 20)
+  assert.ok(writer.append(1000, 'a key', 'a value', [{ key: 'header', value: Buffer.from('its value') }]))
+  const bytes = Buffer.from(writer.close(PLAIN))
+  const looks: [boolean, (reader: BatchReader) => unknown][] = [
+    [false, (reader) => reader.keyString()],
+    [false, (reader) => reader.valueString()],
+    [false, (reader) => reader.transientValueString()],
+    [false, (reader) => reader.offset + reader.timestamp + reader.keyStart + reader.valueLength + reader.headerCount],
+    [true, (reader) => reader.key()],
+    [true, (reader) => reader.value()],
+    [true, (reader) => reader.headers()],
+    [true, (reader) => reader.bytes],
+  ]
+  for (const [viewed, look] of looks) {
+    const reader = readerOf(bytes)
+    assert.ok(reader.nextBatch() && reader.next())
+    look(reader)
+    assert.equal(reader.viewed, viewed, String(look))
+    reader.reset('orders', 3, bytes, 0)
+    assert.equal(reader.viewed, false)
+  }
+})

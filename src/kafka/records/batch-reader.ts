@@ -10,7 +10,8 @@
  * - a batch that the response cuts off ends the walk (`truncated`) and is fetched again;
  * - `nextFetchOffset` is right at every moment: after the record handed out, or after the batch once it is done or passed
  *   over, so that compaction gaps, aborted data and markers move it too;
- * - `bytes` (the response, or the decompressed records) is never written to or used again by the reader.
+ * - `bytes` (the response, or the decompressed records) is never written to by the reader, and `viewed` tells whether views
+ *   of it were handed out.
  *
  * Records of 115-byte JSON, checksum included (batch-reader.bench.ts): positions 15 M/s (28 without the checksum), a view 9,
  * transientValueString 8.3, valueString 5.6; behind snappy, lz4, zstd and gzip 6.5, 5.5, 5.3 and 4.8.
@@ -98,7 +99,8 @@ export class BatchReader implements RecordBatchView, RecordView {
   compression: CompressionCodec = 'none'
   timestampType: TimestampType = 'CreateTime'
   maxTimestamp = -1
-  bytes: Buffer = EMPTY
+  /** Whether views of the response's bytes were handed out since `reset`; they may be kept, so its memory must stay. */
+  viewed = false
   /** Whether the response ended within a batch. With no batch before it, the fetch size was too small for it. */
   truncated = false
 
@@ -109,6 +111,8 @@ export class BatchReader implements RecordBatchView, RecordView {
   readonly #cursor: VarintCursor = new VarintCursor()
 
   #response: Buffer = EMPTY
+  /** The response, or the decompressed records. */
+  #bytes: Buffer = EMPTY
   #position = 0
   #baseTimestamp = 0
   #open = false
@@ -130,12 +134,13 @@ export class BatchReader implements RecordBatchView, RecordView {
     this.topic = topic
     this.partition = partition
     this.truncated = false
+    this.viewed = false
     this.#response = records
     this.#position = 0
     this.#nextOffset = fetchOffset
     this.#open = false
     this.#endRecords()
-    this.bytes = EMPTY
+    this.#bytes = EMPTY
   }
 
   /** The offset to fetch from when everything handed out so far has been taken care of. */
@@ -184,6 +189,11 @@ export class BatchReader implements RecordBatchView, RecordView {
     return this.#nextStretch()
   }
 
+  get bytes(): Buffer {
+    this.viewed = true
+    return this.#bytes
+  }
+
   get offset(): number {
     return this.baseOffset + (this.#index.offsetDelta[this.#at] as number)
   }
@@ -216,13 +226,15 @@ export class BatchReader implements RecordBatchView, RecordView {
   key(): Buffer | null {
     const length = this.keyLength
     const start = this.keyStart
-    return length < 0 ? null : this.bytes.subarray(start, start + length)
+    this.viewed = true
+    return length < 0 ? null : this.#bytes.subarray(start, start + length)
   }
 
   value(): Buffer | null {
     const length = this.valueLength
     const start = this.valueStart
-    return length < 0 ? null : this.bytes.subarray(start, start + length)
+    this.viewed = true
+    return length < 0 ? null : this.#bytes.subarray(start, start + length)
   }
 
   keyString(): string | null {
@@ -247,7 +259,8 @@ export class BatchReader implements RecordBatchView, RecordView {
     const index = this.#index
     const start = index.headersStart[this.#at] as number
     const end = index.recordEnd[this.#at] as number
-    const headers = decodeHeaders(this.#cursor, this.bytes, start, end, count)
+    this.viewed = true
+    const headers = decodeHeaders(this.#cursor, this.#bytes, start, end, count)
     if (headers !== null) return headers
     throw corruptBatch(this.#batchPlace(), `the headers of the record at offset ${this.offset} do not fill its length`)
   }
@@ -296,7 +309,7 @@ export class BatchReader implements RecordBatchView, RecordView {
     this.#index.reset()
     this.#at = -1
     this.#textOpen = false
-    this.bytes = this.#response
+    this.#bytes = this.#response
     this.#recordsStart = start + layout.HEADER_BYTES
     this.#recordsEnd = end
     this.#recordsLeft = this.recordCount
@@ -308,7 +321,7 @@ export class BatchReader implements RecordBatchView, RecordView {
     if (this.compression !== 'none' || this.recordCount === 0) return 'other'
     const index = this.#index
     const problem = index.fill(
-      this.bytes,
+      this.#bytes,
       this.#recordsStart,
       this.#recordsEnd,
       1,
@@ -319,21 +332,21 @@ export class BatchReader implements RecordBatchView, RecordView {
     const keyLength = index.keyLength[0] as number
     index.count = 0
     if (problem !== null || keyLength < 4) throw this.#corruptHere('its control record cannot be read')
-    const type = this.bytes.readInt16BE(keyStart + 2)
+    const type = this.#bytes.readInt16BE(keyStart + 2)
     return type === 0 ? 'abort' : type === 1 ? 'commit' : 'other'
   }
 
   #nextStretch(): boolean {
     const index = this.#index
     while (this.#recordsLeft > 0) {
-      if (this.bytes === this.#response && this.compression !== 'none') this.#decompress()
+      if (this.#bytes === this.#response && this.compression !== 'none') this.#decompress()
       // `nextFetchOffset` stays right while there is no current record.
       if (this.#at >= 0) this.#nextOffset = this.offset + 1
       this.#at = -1
       this.#textOpen = false
       const lastDelta = this.lastOffset - this.baseOffset
       const problem = index.fill(
-        this.bytes,
+        this.#bytes,
         this.#recordsStart,
         this.#recordsEnd,
         this.#recordsLeft,
@@ -362,7 +375,7 @@ export class BatchReader implements RecordBatchView, RecordView {
   #decompress(): void {
     const compressed = this.#response.subarray(this.#recordsStart, this.#recordsEnd)
     try {
-      this.bytes = decompress(this.compression, compressed, this.#decompressedBytesMax)
+      this.#bytes = decompress(this.compression, compressed, this.#decompressedBytesMax)
     } catch (error) {
       this.#giveUp()
       if (MillraceError.is(error)) throw error
@@ -370,20 +383,20 @@ export class BatchReader implements RecordBatchView, RecordView {
       throw corruptBatch(this.#batchPlace(), `its ${this.compression} bytes cannot be decompressed`, error)
     }
     this.#recordsStart = 0
-    this.#recordsEnd = this.bytes.length
+    this.#recordsEnd = this.#bytes.length
   }
 
   /** Short strings pay for the proof of ASCII, longer ones only gain from it once it is there (5.4 without, 4.9 M/s with). */
   #independentString(start: number, length: number): string {
     if (this.#textOpen) return this.#text.slice(start, length)
-    if (length > COPIED_LENGTH_MAX) return asTextBuffer(this.bytes).utf8Slice(start, start + length)
+    if (length > COPIED_LENGTH_MAX) return asTextBuffer(this.#bytes).utf8Slice(start, start + length)
     this.#openText()
     return this.#text.slice(start, length)
   }
 
   #openText(): void {
     assert(this.#at >= 0, 'a reader that stands on no record has no text')
-    this.#text.open(this.bytes, this.#index)
+    this.#text.open(this.#bytes, this.#index)
     this.#textOpen = true
   }
 
