@@ -55,6 +55,8 @@ test('SIGTERM ends a job with exit code 0 and leaves its CPU and heap profile', 
   const profiles = join(folder, 'made', 'for-it')
   const job = run('profiled', ['--cpu-prof', '--heap-prof', '--prof-dir', profiles])
   await running('profiled')
+  // The samplers look every millisecond and every half megabyte: what the job does must last a while to be seen by both.
+  await sleep(500)
   job.child.kill('SIGTERM')
   assert.equal(await job.ended, 0, job.stderr())
   const files = readdirSync(profiles).sort()
