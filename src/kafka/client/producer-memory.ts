@@ -4,13 +4,15 @@
  * thousands of partitions with little data small ones.
  *
  * What always holds: `usedBytes` is the capacity of all writers given out; a writer comes back only when no connection can
- * read its bytes any more (after the acknowledgement); what rests here and what is given out together stay within
- * `limitBytes`, unless what is given out alone is above it.
+ * read its bytes any more (after the acknowledgement); what rests here stays within a quarter of `limitBytes`, as a slow
+ * minute of a broker must not be remembered for ever, and together with what is given out within `limitBytes`, unless that
+ * alone is above it.
  */
 import { BatchWriter } from '../records/batch-writer.ts'
 
 /** Where a BatchWriter begins; it doubles from here. */
 const SMALLEST = 16 * 1024
+const RESTING_SHARE = 0.25
 
 export class ProducerMemory {
   readonly limitBytes: number
@@ -89,7 +91,8 @@ export class ProducerMemory {
   }
 
   #fits(capacity: number): boolean {
-    return this.#usedBytes + this.#restingBytes + capacity <= this.limitBytes
+    const resting = this.#restingBytes + capacity
+    return resting <= this.limitBytes * RESTING_SHARE && this.#usedBytes + resting <= this.limitBytes
   }
 
   #doublings(sizeBytes: number): number {
