@@ -13,6 +13,8 @@ export interface BatchesSeen {
   readonly bytes: number
   /** The offset behind them; the offset asked for when there are none. */
   readonly endOffset: number
+  /** The leader epoch of the last of them; -1 when there are none. */
+  readonly endEpoch: number
   /** What follows them: nothing, the beginning of a batch, or something that is not one. */
   readonly tail: 'nothing' | 'part of a batch' | 'malformed'
   /** Bytes that the batch cut off at the end takes in all; 0 when that is not known. */
@@ -23,38 +25,42 @@ export interface BatchesSeen {
 export function seeBatches(records: Buffer, fetchOffset: number): BatchesSeen {
   let at = 0
   let endOffset = fetchOffset
+  let endEpoch = -1
   while (at < records.length) {
     const left = records.length - at
-    if (left < layout.MAGIC + 1) return { bytes: at, endOffset, tail: 'part of a batch', tailBytes: 0 }
+    if (left < layout.MAGIC + 1) return { bytes: at, endOffset, endEpoch, tail: 'part of a batch', tailBytes: 0 }
     const size = layout.LENGTH_OVERHEAD + records.readInt32BE(at + layout.BATCH_LENGTH)
     if (records[at + layout.MAGIC] !== 2 || size < layout.HEADER_BYTES) {
-      return { bytes: at, endOffset, tail: 'malformed', tailBytes: 0 }
+      return { bytes: at, endOffset, endEpoch, tail: 'malformed', tailBytes: 0 }
     }
-    if (size > left) return { bytes: at, endOffset, tail: 'part of a batch', tailBytes: size }
+    if (size > left) return { bytes: at, endOffset, endEpoch, tail: 'part of a batch', tailBytes: size }
     const next = layout.readInt64(records, at) + records.readInt32BE(at + layout.LAST_OFFSET_DELTA) + 1
     // An old batch at the front may lie below the offset; going backwards within a response is impossible.
-    if (!Number.isSafeInteger(next)) return { bytes: at, endOffset, tail: 'malformed', tailBytes: 0 }
+    if (!Number.isSafeInteger(next)) return { bytes: at, endOffset, endEpoch, tail: 'malformed', tailBytes: 0 }
     endOffset = Math.max(endOffset, next)
+    endEpoch = records.readInt32BE(at + layout.LEADER_EPOCH)
     at += size
   }
-  return { bytes: at, endOffset, tail: 'nothing', tailBytes: 0 }
+  return { bytes: at, endOffset, endEpoch, tail: 'nothing', tailBytes: 0 }
 }
 
 /** Where the first batch with a wrong checksum begins, and the offset to fetch it from; undefined when all are right. */
 export function firstWrongChecksum(
   records: Buffer,
   fetchOffset: number,
-): { readonly bytes: number; readonly endOffset: number } | undefined {
+): { readonly bytes: number; readonly endOffset: number; readonly endEpoch: number } | undefined {
   let at = 0
   let endOffset = fetchOffset
+  let endEpoch = -1
   while (at < records.length) {
     const end = at + layout.LENGTH_OVERHEAD + records.readInt32BE(at + layout.BATCH_LENGTH)
     const expected = records.readUInt32BE(at + layout.CRC)
-    if (crc32c(records, at + layout.ATTRIBUTES, end) !== expected) return { bytes: at, endOffset }
+    if (crc32c(records, at + layout.ATTRIBUTES, end) !== expected) return { bytes: at, endOffset, endEpoch }
     endOffset = Math.max(
       endOffset,
       layout.readInt64(records, at) + records.readInt32BE(at + layout.LAST_OFFSET_DELTA) + 1,
     )
+    endEpoch = records.readInt32BE(at + layout.LEADER_EPOCH)
     at = end
   }
   return undefined

@@ -9,12 +9,14 @@
 import { assert } from '../../base/index.ts'
 import type { FetcherConnection } from './fetcher-cluster.ts'
 import type { FetcherPartition } from './fetcher-partition.ts'
+import { FetcherSession } from './fetcher-session.ts'
 
 export const RESPONSES_MAX = 2
 
 export class FetcherBroker {
   readonly nodeId: number
   readonly partitions: Set<FetcherPartition> = new Set()
+  readonly session: FetcherSession = new FetcherSession()
   inFlight = false
   /** Grows with each request. */
   requestNumber = 0

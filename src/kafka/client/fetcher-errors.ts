@@ -72,6 +72,36 @@ export function fetchTrouble(errorCode: number, place: FetchPlace, log: { start:
   }
 }
 
+/** Where a leader's log parts from what was read: its own last epoch up to the one asked about, and the end of that. */
+export interface Divergence {
+  readonly offset: number
+  readonly epoch: number
+}
+
+/** `place` is behind what was read: the offset, and the epoch of the last batch before it. */
+export function logTruncated(
+  place: {
+    readonly topic: string
+    readonly partition: number
+    readonly fetchOffset: number
+    readonly fetchEpoch: number
+  },
+  divergence: Divergence | undefined,
+): MillraceError {
+  const { topic, partition, fetchOffset, fetchEpoch } = place
+  const read = `${topic}-${partition} was read up to offset ${fetchOffset} (leader epoch ${fetchEpoch})`
+  const known =
+    divergence === undefined
+      ? 'but its leader knows nothing of that epoch: its log lost its end'
+      : `but the log of its leader parts from that at offset ${Math.min(divergence.offset, fetchOffset)} (leader epoch ${divergence.epoch} ends at ${divergence.offset}): it lost its end, as when a replica out of sync was made leader`
+  const from = divergence === undefined ? '' : ` from offset ${Math.min(divergence.offset, fetchOffset)} on`
+  return new MillraceError(
+    'KAFKA_LOG_TRUNCATED',
+    `${read}, ${known}. Records${from} that were read and worked on are no longer in Kafka, and others may stand in their place, which were not read.`,
+    { next: RESTS },
+  )
+}
+
 /** The metadata has not known the partition for a while: its topic or it was deleted, or its name is wrong. */
 export function unknownPartition(
   place: FetchPlace,

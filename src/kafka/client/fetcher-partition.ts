@@ -3,8 +3,9 @@
  *
  * Two offsets, because data is fetched ahead: `position` is the next one to hand out, `fetchOffset` the next one to ask for,
  * behind all that is buffered. What always holds: position <= fetchOffset, and they are equal when nothing is buffered or
- * handed out. `generation` moves whenever buffered and requested data lose their meaning (seek, pause, remove); a response is
- * taken for a partition only under the generation it was asked under.
+ * handed out. Each goes with the leader epoch of the batch before it (-1: not known, as after a seek), by which a leader can say
+ * whether its log is still the one that was read. `generation` moves whenever buffered and requested data lose their meaning
+ * (seek, pause, remove); a response is taken for a partition only under the generation it was asked under.
  */
 import type { FetcherBroker } from './fetcher-broker.ts'
 
@@ -12,7 +13,9 @@ export class FetcherPartition {
   readonly topic: string
   readonly partition: number
   position: number
+  positionEpoch = -1
   fetchOffset: number
+  fetchEpoch = -1
   generation = 0
   removed = false
   paused = false
@@ -23,6 +26,8 @@ export class FetcherPartition {
   topicId: string | undefined = undefined
   broker: FetcherBroker | undefined = undefined
   leaderEpoch = -1
+  /** The leadership has changed: whether the new leader's log goes on where this partition stands is asked first (KIP-320). */
+  doubtful = false
   /** KIP-392: the follower that the leader recommended, until when; -1 is none. */
   readReplica = -1
   readReplicaUntilMs = 0
@@ -58,10 +63,22 @@ export class FetcherPartition {
     return !this.removed && !this.paused && !this.halted
   }
 
-  /** Everything buffered or under way is void; `fetchOffset` is behind `position` only by what is being walked. */
-  restartAt(position: number, fetchOffset: number): void {
+  /** Everything buffered or under way is void; the fetch offset is behind `position` only by what is being walked. */
+  restart(fetchOffset: number, fetchEpoch: number): void {
     this.generation++
-    this.position = position
     this.fetchOffset = fetchOffset
+    this.fetchEpoch = fetchEpoch
+    if (fetchEpoch < 0) this.doubtful = false
+  }
+
+  /** What an answer says about the log holds whether or not its records are taken. */
+  takeEnds(ends: {
+    readonly highWatermark: number
+    readonly lastStableOffset: number
+    readonly logStartOffset: number
+  }): void {
+    this.highWatermark = ends.highWatermark
+    this.lastStableOffset = ends.lastStableOffset
+    this.logStartOffset = ends.logStartOffset
   }
 }

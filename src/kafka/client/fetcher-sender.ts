@@ -5,6 +5,7 @@
  * What always holds:
  * - a partition is asked at its `fetchOffset` and nowhere else, by one request at a time, under its leader's known epoch;
  * - data is taken for it only from the request it was last asked by, under the same generation;
+ * - after a change of its leader it is fetched on only from where the new leader's log is the one that was read (KIP-320);
  * - a failure costs only the partitions it names (those of the request when the connection fails) a pause.
  */
 import { MillraceError, type Timer } from '../../base/index.ts'
@@ -13,9 +14,17 @@ import { type FetchResponse, type FetchResponsePartitionData, fetchApi } from '.
 import { type BatchesSeen, seeBatches } from './fetcher-batches.ts'
 import { FetcherBroker, HeldResponse, RESPONSES_MAX } from './fetcher-broker.ts'
 import type { FetcherCluster, FetcherConnection } from './fetcher-cluster.ts'
-import { fetchTrouble, fetchVerdict, hopeless, topicMadeAnew, unknownPartition } from './fetcher-errors.ts'
+import { askEpochs, diverges, type EpochAnswer } from './fetcher-epochs.ts'
+import {
+  type Divergence,
+  fetchTrouble,
+  fetchVerdict,
+  hopeless,
+  topicMadeAnew,
+  unknownPartition,
+} from './fetcher-errors.ts'
 import type { FetcherPartition } from './fetcher-partition.ts'
-import { type AskedTopics, fetchRequest } from './fetcher-request.ts'
+import { fetchRequest } from './fetcher-request.ts'
 import type { FetcherOptions } from './options.ts'
 import { backoffMs } from './retrying.ts'
 
@@ -26,6 +35,8 @@ const UNKNOWN_MS = 60_000
 export interface FetchedData {
   data(state: FetcherPartition, part: FetchResponsePartitionData, seen: BatchesSeen, held: HeldResponse): void
   trouble(state: FetcherPartition, error: MillraceError): void
+  /** The leader's log is another one than that which was read up to the fetch offset. */
+  truncated(state: FetcherPartition, divergence: Divergence | undefined): void
 }
 
 export class FetcherSender {
@@ -103,7 +114,12 @@ export class FetcherSender {
       return
     }
     state.lostSinceMs = -1
-    state.leaderEpoch = leader.leaderEpoch
+    if (leader.leaderEpoch !== state.leaderEpoch) {
+      // Only the leader knows whether its log is still the one that was read; it names a follower again afterwards.
+      state.readReplica = -1
+      state.doubtful = state.leaderEpoch >= 0 && leader.leaderEpoch >= 0 && state.fetchEpoch >= 0
+      state.leaderEpoch = leader.leaderEpoch
+    }
     if (state.readReplica >= 0 && state.readReplicaUntilMs <= now) state.readReplica = -1
     const nodeId = state.readReplica >= 0 ? state.readReplica : leader.nodeId
     let broker = this.#brokers.get(nodeId)
@@ -185,11 +201,18 @@ export class FetcherSender {
       const connection = await this.#cluster.connection(broker.nodeId, 'fetch')
       // What is due may have changed while the connection was made.
       const now = this.#now()
+      for (const state of broker.partitions) {
+        if (state.readReplica >= 0 && state.readReplicaUntilMs <= now) this.#backToLeader(state)
+      }
       asked = [...broker.partitions].filter(
         (state) => state.active && state.notBeforeMs <= now && this.#isSameTopic(state),
       )
       if (asked.length === 0 || this.#closed) return
-      await this.#exchange(broker, connection, asked)
+      const doubtful = asked.filter((state) => state.doubtful)
+      if (doubtful.length > 0) {
+        asked = doubtful
+        await this.#validate(broker, connection, doubtful)
+      } else await this.#exchange(broker, connection, asked)
     } catch (error) {
       this.#failed(broker, asked, error)
     } finally {
@@ -216,24 +239,33 @@ export class FetcherSender {
   async #exchange(broker: FetcherBroker, connection: FetcherConnection, asked: FetcherPartition[]): Promise<void> {
     broker.requestNumber++
     this.counts.requests++
-    const { request, version, topics } = fetchRequest(this.#cluster, connection, this.#options, broker, asked)
+    const { session } = broker
+    const { request, version } = fetchRequest(this.#cluster, connection, this.#options, broker, asked)
     const response = await connection.send(fetchApi, request, { version })
     if (this.#closed) return
     if (response.throttleTimeMs > 0) broker.notBeforeMs = this.#now() + response.throttleTimeMs
-    if (response.errorCode !== KafkaErrorCode.NONE) {
-      for (const state of asked) if (this.#isCurrent(state, broker)) this.#refused(state, response.errorCode, undefined)
+    if (response.errorCode === KafkaErrorCode.NONE) {
+      session.answered(response)
+      this.#takeApart(broker, connection, response)
       return
     }
-    this.#takeApart(broker, connection, response, topics)
+    const wasFull = session.isFull
+    if (response.errorCode === KafkaErrorCode.FETCH_SESSION_ID_NOT_FOUND) session.unknown()
+    else session.end()
+    // What is wrong with a session alone is over with the next request, which is a full one and leaves at once.
+    if (!wasFull) return
+    for (const state of asked) if (this.#isCurrent(state, broker)) this.#refused(state, response.errorCode, undefined)
   }
 
-  #takeApart(broker: FetcherBroker, connection: FetcherConnection, response: FetchResponse, topics: AskedTopics): void {
+  #takeApart(broker: FetcherBroker, connection: FetcherConnection, response: FetchResponse): void {
     const held = new HeldResponse(broker, connection)
     for (const topic of response.responses) {
-      const partitions = topics.find(topic)
       for (const part of topic.partitions) {
-        const state = partitions?.get(part.partitionIndex)
-        if (state === undefined || !this.#isCurrent(state, broker)) continue
+        const state = broker.session.find(topic, part.partitionIndex)
+        if (state === undefined) continue
+        // Also when its records are not wanted any more: within a session the broker does not say it again.
+        if (part.errorCode === KafkaErrorCode.NONE) state.takeEnds(part)
+        if (!this.#isCurrent(state, broker)) continue
         if (part.errorCode === KafkaErrorCode.NONE) this.#accept(state, part, held)
         else this.#refused(state, part.errorCode, part)
       }
@@ -252,9 +284,12 @@ export class FetcherSender {
 
   #accept(state: FetcherPartition, part: FetchResponsePartitionData, held: HeldResponse): void {
     state.failures = 0
-    state.highWatermark = part.highWatermark
-    state.lastStableOffset = part.lastStableOffset
-    state.logStartOffset = part.logStartOffset
+    const { epoch, endOffset } = part.divergingEpoch
+    if (endOffset >= 0) {
+      if (state.readReplica >= 0) this.#backToLeader(state)
+      else this.#out.truncated(state, { offset: endOffset, epoch })
+      return
+    }
     if (part.preferredReadReplica >= 0) this.#readFrom(state, part.preferredReadReplica)
     const records = part.records
     if (records === null || records.length === 0) return
@@ -278,11 +313,34 @@ export class FetcherSender {
     this.#unroute(state)
   }
 
+  #backToLeader(state: FetcherPartition): void {
+    state.readReplica = -1
+    this.#unroute(state)
+  }
+
+  /** Asks the new leader of these partitions whether its log is the one that was read. */
+  async #validate(
+    broker: FetcherBroker,
+    connection: FetcherConnection,
+    doubtful: readonly FetcherPartition[],
+  ): Promise<void> {
+    const answers = await askEpochs(connection, doubtful)
+    if (this.#closed) return
+    if (answers === undefined) for (const state of doubtful) state.doubtful = false
+    else for (const answer of answers) this.#validated(broker, answer)
+  }
+
+  #validated(broker: FetcherBroker, { state, generation, errorCode, end }: EpochAnswer): void {
+    if (state.broker !== broker || state.generation !== generation || !state.doubtful) return
+    if (errorCode !== KafkaErrorCode.NONE) this.#refused(state, errorCode, undefined)
+    else if (!diverges(state, end)) state.doubtful = false
+    else this.#out.truncated(state, end.offset < 0 || end.epoch < 0 ? undefined : end)
+  }
+
   #refused(state: FetcherPartition, errorCode: number, part: FetchResponsePartitionData | undefined): void {
     if (state.readReplica >= 0) {
       // A follower may be behind or gone; the leader decides what is wrong.
-      state.readReplica = -1
-      this.#unroute(state)
+      this.#backToLeader(state)
       this.#pause(state)
       return
     }
@@ -301,6 +359,8 @@ export class FetcherSender {
   /** The connection failed: each partition that was asked looks for its leader again. */
   #failed(broker: FetcherBroker, asked: readonly FetcherPartition[], error: unknown): void {
     if (this.#closed) return
+    // Whether the broker took the request in is not known.
+    broker.session.end()
     this.counts.failures++
     this.#cluster.ports.logger.debug({ broker: broker.nodeId, error: String(error) }, 'a fetch failed')
     for (const state of asked) {

@@ -82,7 +82,8 @@ function prepared(real: FetcherCluster): FetcherCluster {
       stampBatch(records.subarray(batch.at), { baseOffset, leaderEpoch: 0 })
       baseOffset += batch.count
     }
-    const empty = { abortedTransactions: null, preferredReadReplica: -1, logStartOffset: 0 }
+    const divergingEpoch = { epoch: -1, endOffset: -1 }
+    const empty = { divergingEpoch, abortedTransactions: null, preferredReadReplica: -1, logStartOffset: 0 }
     return { ...empty, partitionIndex: partition, errorCode: 0, highWatermark: 1e9, lastStableOffset: 1e9, records }
   }
   const connection: FetcherConnection = {
@@ -99,7 +100,7 @@ function prepared(real: FetcherCluster): FetcherCluster {
         topicId: '',
         partitions: partitions.map(answer),
       }))
-      return { throttleTimeMs: 0, errorCode: 0, responses } as R
+      return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses } as R
     },
   }
   return {

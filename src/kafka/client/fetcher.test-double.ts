@@ -6,10 +6,12 @@
 import { MillraceError, SeededRandom, silentLogger } from '../../base/index.ts'
 import type { AnyApi, Api, Input } from '../protocol/api.ts'
 import { KafkaErrorCode } from '../protocol/errors.ts'
-import type { FetchRequest, FetchRequestPartition } from '../protocol/generated/fetch.ts'
-import { stampBatch } from '../records/batch-layout.ts'
+import { type FetchRequest, type FetchRequestPartition, fetchApi } from '../protocol/generated/fetch.ts'
+import type { OffsetForLeaderEpochRequest } from '../protocol/generated/offset-for-leader-epoch.ts'
+import { LEADER_EPOCH, stampBatch } from '../records/batch-layout.ts'
 import { BatchWriter } from '../records/batch-writer.ts'
 import { transactionMarkerBatch } from '../records/control-batch.ts'
+import { FetchSessionsDouble } from './fetch-sessions.test-double.ts'
 import type { FetcherCluster, FetcherConnection, FetcherMetadata } from './fetcher-cluster.ts'
 import { ManualClock, settle } from './manual-clock.test-double.ts'
 import type { KafkaPorts } from './options.ts'
@@ -48,6 +50,23 @@ export class StoredLog {
     this.#store(transactionMarkerBatch({ type, producerId, producerEpoch: 0, coordinatorEpoch: 0, timestamp: 1000 }), 1)
   }
 
+  /** An unclean election: a replica that has nothing from `end` on becomes the leader. */
+  truncate(end: number, leader: number = this.leader): void {
+    this.batches = this.batches.filter((batch) => batch.base < end)
+    this.end = end
+    this.leader = leader
+    this.leaderEpoch++
+  }
+
+  /** Where the last epoch up to this one ends. */
+  endOf(epoch: number): { epoch: number; endOffset: number } {
+    const after = this.batches.find((batch) => epochOf(batch.bytes) > epoch)
+    const last = this.batches.findLast((batch) => epochOf(batch.bytes) <= epoch)
+    if (last === undefined) return { epoch, endOffset: after?.base ?? this.end }
+    const found = epoch === this.leaderEpoch ? epoch : epochOf(last.bytes)
+    return { epoch: found, endOffset: after?.base ?? this.end }
+  }
+
   /** As compaction leaves it: offsets without records. */
   skip(offsets: number): void {
     this.end += offsets
@@ -72,9 +91,22 @@ interface Answer {
   readonly highWatermark: number
   readonly lastStableOffset: number
   readonly logStartOffset: number
+  readonly divergingEpoch: { readonly epoch: number; readonly endOffset: number }
   readonly preferredReadReplica: number
   readonly abortedTransactions: { readonly producerId: number; readonly firstOffset: number }[] | null
   readonly records: Buffer | null
+}
+
+export interface SeenRequest {
+  readonly node: number
+  readonly version: number
+  /** Everything the broker is to answer for, as `topic/partition@offset`: what it remembers and what the request names. */
+  readonly asked: readonly string[]
+  readonly named: readonly string[]
+  /** By topic id where topics go by id. */
+  readonly forgotten: readonly string[]
+  readonly sessionId: number
+  readonly sessionEpoch: number
 }
 
 export class FetchDoubleCluster implements FetcherCluster {
@@ -83,7 +115,13 @@ export class FetchDoubleCluster implements FetcherCluster {
   readonly options = { retryBackoffMs: 100, retryBackoffMaxMs: 1000, metadataMaxAgeMs: 300_000, clientRack: '' }
   readonly metadata: FetcherMetadata
   readonly logs: Map<string, StoredLog> = new Map()
-  readonly requests: { readonly node: number; readonly version: number; readonly asked: string[] }[] = []
+  readonly requests: SeenRequest[] = []
+  /** What each answer without an error of its own named. */
+  readonly told: string[][] = []
+  /** What was asked by OffsetForLeaderEpoch. */
+  readonly validations: string[] = []
+  /** The version of Fetch that brokers here speak; 0: they do not know OffsetForLeaderEpoch. */
+  versions: { fetch?: number; epochs?: 0 } = {}
   readonly topicIds: Map<string, string> = new Map()
   fate: (request: number, node: number) => FetchFate = () => 'served'
   down: Set<number> = new Set()
@@ -93,6 +131,8 @@ export class FetchDoubleCluster implements FetcherCluster {
   inFlightMax = 0
   readonly #known: Map<string, { readonly nodeId: number; readonly leaderEpoch: number }> = new Map()
   readonly #counts: Map<string, number> = new Map()
+  readonly #connections: Map<number, FetcherConnection> = new Map()
+  readonly #sessions: Map<number, FetchSessionsDouble> = new Map()
 
   constructor(topics: Readonly<Record<string, number>>, nodes = 1) {
     const network: KafkaPorts['network'] = { connect: () => Promise.reject(new Error('no network')) }
@@ -133,58 +173,115 @@ export class FetchDoubleCluster implements FetcherCluster {
   async connection(nodeId: number): Promise<FetcherConnection> {
     await settle()
     if (this.down.has(nodeId)) throw new MillraceError('KAFKA_UNREACHABLE', `node ${nodeId}`, { retriable: true })
-    return {
+    const standing = this.#connections.get(nodeId)
+    if (standing !== undefined) return standing
+    const connection: FetcherConnection = {
       giveBack: (memory) => {
         this.givenBack++
         // Whoever still looks at it sees nonsense.
         Buffer.from(memory).fill(0xee)
       },
-      version: (api: AnyApi, range?: { min?: number; max?: number }) =>
-        Math.min(api.maxVersion, range?.max ?? api.maxVersion),
-      send: <Q, R>(_api: Api<Q, R>, request: Input<Q>, options?: { version?: number }) =>
-        this.#serve(nodeId, request as FetchRequest, options?.version ?? 0) as Promise<R>,
+      version: (api: AnyApi, range?: { min?: number; max?: number }) => {
+        const isFetch = api.key === fetchApi.key
+        if (!isFetch && this.versions.epochs === 0) throw new MillraceError('KAFKA_VERSION_UNSUPPORTED', 'too old')
+        const own = isFetch ? (this.versions.fetch ?? api.maxVersion) : api.maxVersion
+        return Math.min(own, range?.max ?? own)
+      },
+      send: <Q, R>(api: Api<Q, R>, request: Input<Q>, options?: { version?: number }) =>
+        (api.key === fetchApi.key
+          ? this.#serve(nodeId, request as FetchRequest, options?.version ?? 0)
+          : this.#epochEnds(nodeId, request as OffsetForLeaderEpochRequest)) as Promise<R>,
     }
+    this.#connections.set(nodeId, connection)
+    return connection
   }
 
   async #serve(node: number, request: FetchRequest, version: number): Promise<unknown> {
     const nameOf = (topic: { topic?: string; topicId?: string }): string =>
       (version < 13 ? topic.topic : [...this.topicIds].find(([, id]) => id === topic.topicId)?.[0]) ?? '?'
     const number = this.requests.length
-    const names = request.topics.flatMap((topic) =>
-      topic.partitions.map((p) => `${nameOf(topic)}/${p.partition}@${p.fetchOffset}`),
+    const named = request.topics.flatMap((topic) => topic.partitions.map((p) => `${nameOf(topic)}/${p.partition}`))
+    const forgotten = (request.forgottenTopicsData ?? []).flatMap((topic) =>
+      topic.partitions.map((partition) => `${version < 13 ? topic.topic : topic.topicId}/${partition}`),
     )
-    this.requests.push({ node, version, asked: names })
+    const { sessionId = 0, sessionEpoch = -1 } = request
+    const sessions = this.sessions(node)
+    const scope = sessions.scope(
+      { ...request, sessionId, sessionEpoch, forgottenTopicsData: request.forgottenTopicsData ?? [] },
+      version,
+      nameOf,
+    )
+    const asked = scope.partitions.map(({ name, asked: { fetchOffset } }) => `${name}@${fetchOffset}`)
+    this.requests.push({ node, version, asked, named, forgotten, sessionId, sessionEpoch })
     this.inFlightMax = Math.max(this.inFlightMax, ++this.inFlight)
     try {
       const fate = this.fate(number, node)
       const waitUntil = this.clock.monotonic() + request.maxWaitMs
       for (;;) {
         await settle()
-        if (this.down.has(node) || fate === 'break')
+        if (this.down.has(node) || fate === 'break') {
+          this.#connections.delete(node)
           throw new MillraceError('KAFKA_DISCONNECTED', 'broken', { retriable: true })
+        }
+        if (scope.error !== 0) return { throttleTimeMs: 0, errorCode: scope.error, sessionId: 0, responses: [] }
         let left = request.maxBytes
         let bytes = 0
-        let errors = 0
-        const responses = request.topics.map((topic) => ({
-          topic: version >= 13 ? '' : nameOf(topic),
-          topicId: topic.topicId,
-          partitions: topic.partitions.map((p) => {
-            const answer = this.#answer(`${nameOf(topic)}/${p.partition}`, node, p, request.isolationLevel, left, fate)
-            const size = answer.records?.length ?? 0
-            left -= size
-            bytes += size
-            errors += answer.errorCode === 0 ? 0 : 1
-            return answer
-          }),
-        }))
-        if (bytes > 0 || errors > 0 || this.clock.monotonic() >= waitUntil) {
-          return { throttleTimeMs: 0, errorCode: 0, sessionId: 0, responses: inOneMemory(responses) }
+        let urgent = false
+        const answers = scope.partitions.map((one) => {
+          const name = `${nameOf(one)}/${one.asked.partition}`
+          const answer = this.#answer(name, node, one.asked, request.isolationLevel, left, fate)
+          left -= answer.records?.length ?? 0
+          bytes += answer.records?.length ?? 0
+          urgent ||= answer.errorCode !== 0 || answer.divergingEpoch.endOffset >= 0
+          return { one, answer }
+        })
+        if (bytes > 0 || urgent || this.clock.monotonic() >= waitUntil) {
+          const told = answers.filter(({ one, answer }) => sessions.tells(one, scope, answer))
+          const responses = told.map(({ one, answer }) => ({
+            topic: version >= 13 ? '' : one.topic,
+            topicId: one.topicId,
+            partitions: [answer],
+          }))
+          this.told.push(told.map(({ one }) => one.name))
+          return {
+            throttleTimeMs: 0,
+            errorCode: 0,
+            sessionId: scope.session?.id ?? 0,
+            responses: inOneMemory(responses),
+          }
         }
         await this.clock.sleep(5)
       }
     } finally {
       this.inFlight--
     }
+  }
+
+  /** OffsetForLeaderEpoch. */
+  async #epochEnds(node: number, request: OffsetForLeaderEpochRequest): Promise<unknown> {
+    await settle()
+    if (this.down.has(node)) throw new MillraceError('KAFKA_DISCONNECTED', 'broken', { retriable: true })
+    return {
+      throttleTimeMs: 0,
+      topics: request.topics.map(({ topic, partitions }) => ({
+        topic,
+        partitions: partitions.map(({ partition, leaderEpoch, currentLeaderEpoch }) => {
+          this.validations.push(`${topic}/${partition} of ${leaderEpoch} at ${node}`)
+          const log = this.log(`${topic}/${partition}`)
+          const none = { partition, leaderEpoch: -1, endOffset: -1 }
+          if (log.leader !== node) return { ...none, errorCode: KafkaErrorCode.NOT_LEADER_OR_FOLLOWER }
+          if (currentLeaderEpoch !== log.leaderEpoch) return { ...none, errorCode: KafkaErrorCode.FENCED_LEADER_EPOCH }
+          const end = log.endOf(leaderEpoch)
+          return { partition, errorCode: 0, leaderEpoch: end.epoch, endOffset: end.endOffset }
+        }),
+      })),
+    }
+  }
+
+  sessions(node: number): FetchSessionsDouble {
+    let sessions = this.#sessions.get(node)
+    if (sessions === undefined) this.#sessions.set(node, (sessions = new FetchSessionsDouble()))
+    return sessions
   }
 
   #answer(
@@ -201,6 +298,7 @@ export class FetchDoubleCluster implements FetcherCluster {
       highWatermark: log?.end ?? -1,
       lastStableOffset: log?.lastStableOffset ?? -1,
       logStartOffset: log?.start ?? -1,
+      divergingEpoch: { epoch: -1, endOffset: -1 },
       preferredReadReplica: node === this.follower ? -1 : this.follower,
       abortedTransactions: null,
       records: null,
@@ -212,6 +310,12 @@ export class FetchDoubleCluster implements FetcherCluster {
     if (node === log.leader && this.follower >= 0) return { ...base, errorCode: 0 }
     if (asked.currentLeaderEpoch < log.leaderEpoch) return { ...base, errorCode: KafkaErrorCode.FENCED_LEADER_EPOCH }
     if (asked.currentLeaderEpoch > log.leaderEpoch) return { ...base, errorCode: KafkaErrorCode.UNKNOWN_LEADER_EPOCH }
+    if ((asked.lastFetchedEpoch ?? -1) >= 0 && asked.fetchOffset >= log.start) {
+      const end = log.endOf(asked.lastFetchedEpoch)
+      if (end.epoch < asked.lastFetchedEpoch || end.endOffset < asked.fetchOffset) {
+        return { ...base, errorCode: 0, divergingEpoch: end }
+      }
+    }
     if (asked.fetchOffset < log.start || asked.fetchOffset > log.end) {
       return { ...base, errorCode: KafkaErrorCode.OFFSET_OUT_OF_RANGE }
     }
@@ -233,6 +337,10 @@ export class FetchDoubleCluster implements FetcherCluster {
 
   /** Whether brokers here send a first batch whole that is larger than the limits. */
   firstWhole = true
+}
+
+function epochOf(batch: Buffer): number {
+  return batch.readInt32BE(LEADER_EPOCH)
 }
 
 /** All records of a response stand in one memory, as they do when it was read from a connection. */

@@ -6,59 +6,8 @@ import { test } from 'node:test'
 import { MillraceError } from '../../base/index.ts'
 import { KafkaErrorCode } from '../protocol/errors.ts'
 import { FetchDoubleCluster } from './fetcher.test-double.ts'
-import { type FetchedPartition, Fetcher, type PartitionTrouble } from './fetcher.ts'
-import type { FetcherOptions } from './options.ts'
-
-const OPTIONS: FetcherOptions = {
-  isolationLevel: 'read_uncommitted',
-  fetchMinBytes: 1,
-  fetchMaxBytes: 50 << 20,
-  maxPartitionFetchBytes: 1 << 20,
-  fetchMaxWaitMs: 500,
-  checkCrcs: true,
-}
-const COMMITTED: FetcherOptions = { ...OPTIONS, isolationLevel: 'read_committed' }
-
-const series = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${name}${i}`)
-
-/** Reads for so long; values by partition, with every trouble. */
-class Readings {
-  readonly values: Map<string, string[]> = new Map()
-  readonly offsets: Map<string, number[]> = new Map()
-  readonly troubles: PartitionTrouble[] = []
-
-  of(name: string): string[] {
-    return this.values.get(name) ?? []
-  }
-
-  take(data: FetchedPartition): void {
-    const name = `${data.topic}/${data.partition}`
-    const { reader } = data
-    while (reader.nextBatch()) {
-      while (reader.next()) {
-        this.values.set(name, [...this.of(name), reader.valueString() ?? ''])
-        this.offsets.set(name, [...(this.offsets.get(name) ?? []), reader.offset])
-      }
-    }
-  }
-}
-
-async function read(
-  cluster: FetchDoubleCluster,
-  fetcher: Fetcher,
-  ms: number,
-  into = new Readings(),
-): Promise<Readings> {
-  const end = cluster.clock.monotonic() + ms
-  while (cluster.clock.monotonic() < end) {
-    for (let got = fetcher.next(); got !== undefined; got = fetcher.next()) {
-      if (got.kind === 'data') into.take(got)
-      else into.troubles.push(got)
-    }
-    await cluster.clock.advance(5)
-  }
-  return into
-}
+import { Fetcher } from './fetcher.ts'
+import { COMMITTED, OPTIONS, Readings, read, series } from './fetcher-readings.test-double.ts'
 
 test('reads each record once, in the order of offsets, from the offset asked for', async () => {
   const cluster = new FetchDoubleCluster({ t: 3 }, 2)
@@ -588,7 +537,10 @@ test('topics go by id where all have one, by name otherwise', async () => {
   await read(cluster, fetcher, 600, got)
   assert.deepEqual([got.of('t/0'), got.of('u/0')], [['v'], ['v']])
   assert.equal(cluster.requests[0]?.version, 18)
+  const byName = cluster.requests.find((request) => request.version === 12)
   assert.equal(cluster.requests.at(-1)?.version, 12)
+  assert.equal(byName?.sessionEpoch, 0)
+  assert.deepEqual(byName?.named, ['t/0', 'u/0'])
   await fetcher.close()
 })
 

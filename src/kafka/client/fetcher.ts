@@ -16,6 +16,7 @@ import { corruptBatch } from '../records/corrupt-batch.ts'
 import { firstWrongChecksum } from './fetcher-batches.ts'
 import type { HeldResponse } from './fetcher-broker.ts'
 import type { FetcherCluster } from './fetcher-cluster.ts'
+import { type Divergence, logTruncated } from './fetcher-errors.ts'
 import { FetcherPartition } from './fetcher-partition.ts'
 import { FetcherReader } from './fetcher-reader.ts'
 import { FetcherSender } from './fetcher-sender.ts'
@@ -42,6 +43,8 @@ export interface PartitionTrouble {
   readonly partition: number
   readonly offset: number
   readonly error: MillraceError
+  /** With KAFKA_LOG_TRUNCATED: where the leader's log parts from what was read, if the leader can say. */
+  readonly divergence?: Divergence
 }
 
 export interface FetcherMetrics {
@@ -58,6 +61,7 @@ interface Part {
   readonly records: Buffer
   readonly startOffset: number
   readonly endOffset: number
+  readonly endEpoch: number
   readonly aborted: readonly AbortedTransaction[] | null
   /** Not even its first batch is one. */
   readonly unsound: boolean
@@ -80,7 +84,7 @@ export class Fetcher {
   readonly #reader: FetcherReader
   #ready: Ready[] = []
   /** What was handed out last, until the next call of `next`; void after a seek or removal. */
-  #current: { readonly part: Part; readonly endOffset: number; valid: boolean } | undefined
+  #current: { readonly part: Part; readonly endOffset: number; readonly endEpoch: number; valid: boolean } | undefined
   #bytes = 0
   #waiting: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
   #closed = false
@@ -101,6 +105,7 @@ export class Fetcher {
           records: seen.bytes === records.length || seen.bytes === 0 ? records : records.subarray(0, seen.bytes),
           startOffset: state.fetchOffset,
           endOffset: seen.endOffset,
+          endEpoch: seen.endEpoch,
           aborted: part.abortedTransactions,
           unsound: seen.bytes === 0,
           highWatermark: part.highWatermark,
@@ -108,7 +113,9 @@ export class Fetcher {
           logStartOffset: part.logStartOffset,
         })
         state.fetchOffset = seen.endOffset
+        if (seen.bytes > 0) state.fetchEpoch = seen.endEpoch
       },
+      truncated: (state, divergence) => this.#truncated(state, divergence),
       trouble: (state, error) => this.#trouble(state, error),
     })
   }
@@ -131,7 +138,7 @@ export class Fetcher {
     if (state === undefined) return
     state.removed = true
     this.#voidCurrent(state)
-    this.#restart(state, state.position)
+    this.#restart(state, state.position, state.positionEpoch)
     this.#sender.removed(state)
     const partitions = this.#partitions.get(topic)
     partitions?.delete(partition)
@@ -143,7 +150,8 @@ export class Fetcher {
     const state = this.#known(topic, partition)
     if (state.paused) return
     state.paused = true
-    this.#restart(state, state.position, this.#walked(state)?.endOffset)
+    const { endOffset, endEpoch } = this.#stand(state)
+    this.#restart(state, endOffset, endEpoch)
   }
 
   resume(topic: string, partition: number): void {
@@ -162,7 +170,9 @@ export class Fetcher {
     state.checksumFailures = 0
     state.notBeforeMs = 0
     this.#voidCurrent(state)
-    this.#restart(state, offset)
+    state.position = offset
+    state.positionEpoch = -1
+    this.#restart(state, offset, -1)
     this.#sender.changed(state)
   }
 
@@ -242,9 +252,11 @@ export class Fetcher {
     this.#waiting = undefined
   }
 
-  #trouble(state: FetcherPartition, error: MillraceError): void {
+  #trouble(state: FetcherPartition, error: MillraceError, divergence?: Divergence): void {
     state.halted = true
-    this.#offer({ kind: 'trouble', topic: state.topic, partition: state.partition, offset: state.fetchOffset, error })
+    const { topic, partition, fetchOffset: offset } = state
+    const where = divergence === undefined ? {} : { divergence }
+    this.#offer({ kind: 'trouble', topic, partition, offset, error, ...where })
   }
 
   /** The part handed out last is done with. */
@@ -252,7 +264,10 @@ export class Fetcher {
     const current = this.#current
     if (current === undefined) return
     this.#current = undefined
-    if (current.valid) current.part.state.position = current.endOffset
+    if (current.valid) {
+      current.part.state.position = current.endOffset
+      current.part.state.positionEpoch = current.endEpoch
+    }
     const viewed = this.#reader.viewed
     // Its memory may be used again from now on: nothing can be read through the reader any more.
     this.#reader.reset('', -1, EMPTY, 0)
@@ -262,7 +277,7 @@ export class Fetcher {
   #handOut(part: Part): FetchedPartition | PartitionTrouble | undefined {
     const { state } = part
     assert(part.generation === state.generation && part.startOffset === state.position, 'parts are handed out in order')
-    let { records, endOffset } = part
+    let { records, endOffset, endEpoch } = part
     const wrong = this.#options.checkCrcs ? firstWrongChecksum(records, part.startOffset) : undefined
     if (part.unsound || wrong?.bytes === 0) return this.#unusable(part)
     state.checksumFailures = 0
@@ -270,10 +285,11 @@ export class Fetcher {
       // What is right is handed out; the batch is asked for again, and so is what was fetched behind it.
       records = records.subarray(0, wrong.bytes)
       endOffset = wrong.endOffset
-      this.#restart(state, part.startOffset, endOffset)
+      endEpoch = wrong.endEpoch
+      this.#restart(state, endOffset, endEpoch)
       this.#sender.changed(state)
     }
-    this.#current = { part, endOffset, valid: true }
+    this.#current = { part, endOffset, endEpoch, valid: true }
     this.#reader.begin(state.topic, state.partition, records, part.startOffset, part.aborted)
     return {
       kind: 'data',
@@ -289,7 +305,7 @@ export class Fetcher {
   /** A part whose very first batch is damaged: fetched again while it may have happened on the way, then trouble. */
   #unusable(part: Part): PartitionTrouble | undefined {
     const { state } = part
-    this.#restart(state, state.position)
+    this.#restart(state, state.position, state.positionEpoch)
     const error = damage(state, part.records)
     this.#sender.released(part.held, false)
     if (++state.checksumFailures < CHECKSUM_TRIES) {
@@ -301,18 +317,35 @@ export class Fetcher {
   }
 
   /** What is handed out of this partition just now. */
-  #walked(state: FetcherPartition): { readonly endOffset: number } | undefined {
+  #walked(state: FetcherPartition): { readonly endOffset: number; readonly endEpoch: number } | undefined {
     const current = this.#current
     return current?.valid === true && current.part.state === state ? current : undefined
+  }
+
+  /** Behind all that was handed out of this partition. */
+  #stand(state: FetcherPartition): { readonly endOffset: number; readonly endEpoch: number } {
+    return this.#walked(state) ?? { endOffset: state.position, endEpoch: state.positionEpoch }
   }
 
   #voidCurrent(state: FetcherPartition): void {
     if (this.#current?.part.state === state) this.#current.valid = false
   }
 
+  /**
+   * The leader's log is not the one that was read up to the fetch offset. What was fetched ahead is dropped and asked for again,
+   * from where the caller stands; when that is beyond the divergence too, it is the caller's to decide.
+   */
+  #truncated(state: FetcherPartition, divergence: Divergence | undefined): void {
+    const { endOffset, endEpoch } = this.#stand(state)
+    if (state.fetchOffset > endOffset) {
+      this.#restart(state, endOffset, endEpoch)
+      this.#sender.changed(state)
+    } else this.#trouble(state, logTruncated(state, divergence), divergence)
+  }
+
   /** Drops what is buffered and under way of the partition. */
-  #restart(state: FetcherPartition, position: number, fetchOffset: number = position): void {
-    state.restartAt(position, fetchOffset)
+  #restart(state: FetcherPartition, fetchOffset: number, fetchEpoch: number): void {
+    state.restart(fetchOffset, fetchEpoch)
     const kept: Ready[] = []
     const dropped: Part[] = []
     for (const ready of this.#ready) {
