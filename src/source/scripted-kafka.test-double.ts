@@ -33,7 +33,9 @@ interface Record {
 export class ScriptedLog {
   logStart = 0
   end = 0
-  readonly batches: Stored[] = []
+  batches: Stored[] = []
+  /** Set: the next look at the log finds that it lost its end there. */
+  divergence: { readonly offset: number; readonly epoch: number } | undefined
   readonly #changed: () => void
 
   constructor(changed: () => void) {
@@ -74,6 +76,14 @@ export class ScriptedLog {
   deleteTo(offset: number): this {
     this.logStart = offset
     this.end = Math.max(this.end, offset)
+    return this
+  }
+
+  /** An unclean election: what is at and behind the offset is gone. */
+  truncateTo(offset: number): this {
+    this.batches = this.batches.filter(({ lastOffset }) => lastOffset < offset)
+    this.end = offset
+    this.divergence = { offset, epoch: 0 }
     return this
   }
 
@@ -264,6 +274,13 @@ class ScriptedFetcher implements SourceFetcher {
     for (const fetching of this.#fetching.values()) {
       const { topic, partition, log, position, halted } = fetching
       if (halted) continue
+      if (log.divergence !== undefined) {
+        const { divergence } = log
+        log.divergence = undefined
+        fetching.halted = true
+        const error = new MillraceError('KAFKA_LOG_TRUNCATED', `${topic}-${partition} was read up to ${position}.`)
+        return { kind: 'trouble', topic, partition, offset: position, error, divergence }
+      }
       if (position < log.logStart || position > log.end) {
         fetching.halted = true
         const error = new MillraceError('KAFKA_OFFSET_OUT_OF_RANGE', 'out of range')

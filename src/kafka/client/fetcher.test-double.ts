@@ -118,6 +118,10 @@ export class FetchDoubleCluster implements FetcherCluster {
   readonly requests: SeenRequest[] = []
   /** What each answer without an error of its own named. */
   readonly told: string[][] = []
+  /** Where fetches stood, with the epoch they named. */
+  readonly epochs: { readonly offset: number; readonly epoch: number }[] = []
+  /** This node says that its log is another one. */
+  divergesAt = -1
   /** What was asked by OffsetForLeaderEpoch. */
   readonly validations: string[] = []
   /** The version of Fetch that brokers here speak; 0: they do not know OffsetForLeaderEpoch. */
@@ -310,6 +314,8 @@ export class FetchDoubleCluster implements FetcherCluster {
     if (node === log.leader && this.follower >= 0) return { ...base, errorCode: 0 }
     if (asked.currentLeaderEpoch < log.leaderEpoch) return { ...base, errorCode: KafkaErrorCode.FENCED_LEADER_EPOCH }
     if (asked.currentLeaderEpoch > log.leaderEpoch) return { ...base, errorCode: KafkaErrorCode.UNKNOWN_LEADER_EPOCH }
+    this.epochs.push({ offset: asked.fetchOffset, epoch: asked.lastFetchedEpoch })
+    if (node === this.divergesAt) return { ...base, errorCode: 0, divergingEpoch: { epoch: 0, endOffset: 3 } }
     if ((asked.lastFetchedEpoch ?? -1) >= 0 && asked.fetchOffset >= log.start) {
       const end = log.endOf(asked.lastFetchedEpoch)
       if (end.epoch < asked.lastFetchedEpoch || end.endOffset < asked.fetchOffset) {

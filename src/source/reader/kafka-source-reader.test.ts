@@ -275,6 +275,32 @@ test('with the strategy none an offset out of range fails, and the position is k
   assert.deepEqual(positions(reader), ['orders-0 1..'])
 })
 
+test('a log that lost its end is gone on with where the logs part, with a warning; with the strategy none it fails', async () => {
+  for (const reset of ['earliest', 'latest', 'none']) {
+    const kafka = new ScriptedKafka().topic('orders', 1)
+    const log = kafka.log('orders', 0).append('a').append('b', 'c')
+    const { reader, harness, ports } = readerOf(kafka, {
+      configure: (builder) => builder.setProperty('auto.offset.reset', reset),
+    })
+    reader.addSplits([from(0, 0)])
+    await drain(reader)
+    assert.deepEqual(harness.values, ['a', 'b', 'c'])
+    log.truncateTo(1).append('d', 'e', 'f')
+    await drain(reader)
+    if (reset === 'none') {
+      const failed = { code: 'KAFKA_LOG_TRUNCATED', message: /orders-0 was read up to 3.*strategy is NONE/ }
+      await assert.rejects(reader.available(), failed)
+      assert.throws(() => reader.poll(1), failed)
+      assert.deepEqual(positions(reader), ['orders-0 3..'])
+      continue
+    }
+    await drain(reader)
+    assert.deepEqual(harness.values, ['a', 'b', 'c', 'd', 'e', 'f'])
+    assert.match(ports.logger.lines[0] ?? '', /orders-0 was read up to 3.*Going on at 1/)
+    assert.deepEqual(positions(reader), ['orders-0 4..'])
+  }
+})
+
 test('a split that begins at the earliest offset survives retention before its first record, whatever the strategy', async () => {
   const kafka = new ScriptedKafka().topic('orders', 1)
   kafka.log('orders', 0).append('a', 'b').append('c')

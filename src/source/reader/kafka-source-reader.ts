@@ -25,7 +25,7 @@ import type { KafkaPartitionSplit } from '../split/kafka-partition-split.ts'
 import { partitionName } from '../topic-partition.ts'
 import { KafkaReaderMetrics } from './kafka-reader-metrics.ts'
 import { OffsetCommitter } from './offset-committer.ts'
-import { lookUpEarliest, lookUpReset, type PositionLookupOptions } from './position-lookup.ts'
+import { lookUpDivergence, lookUpEarliest, lookUpReset, type PositionLookupOptions } from './position-lookup.ts'
 import { SplitReading } from './split-reading.ts'
 
 export interface KafkaSourceReaderOptions<T> {
@@ -185,12 +185,16 @@ export class KafkaSourceReader<T> implements SourceReader<KafkaPartitionSplit> {
   }
 
   #recover(reading: SplitReading<T>, trouble: PartitionTrouble): void {
-    if (trouble.error.code !== 'KAFKA_OFFSET_OUT_OF_RANGE') throw trouble.error
-    this.#inBackground(this.#goOn(reading, trouble.offset))
+    const { code } = trouble.error
+    if (code === 'KAFKA_OFFSET_OUT_OF_RANGE') {
+      this.#inBackground(this.#goOn(reading, lookUpReset(reading, trouble.offset, this.#lookup())))
+    } else if (code === 'KAFKA_LOG_TRUNCATED') {
+      this.#inBackground(this.#goOn(reading, lookUpDivergence(reading, trouble, this.#lookup())))
+    } else throw trouble.error
   }
 
-  async #goOn(reading: SplitReading<T>, offset: number): Promise<void> {
-    const target = await lookUpReset(reading, offset, this.#lookup())
+  async #goOn(reading: SplitReading<T>, position: Promise<number>): Promise<void> {
+    const target = await position
     if (this.#closing.signal.aborted) return
     reading.position = target
     if (reading.atEnd) this.#finish(reading)

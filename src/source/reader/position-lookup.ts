@@ -1,11 +1,12 @@
 /**
  * Finds a split's position where it has none or where the broker has nothing at it: at the earliest offset for a split that
- * begins there, else as the reset strategy says. A question that fails for a passing reason is asked again for as long as the
+ * begins there, else as the reset strategy says; or where the log parts from what was read. A question that fails for a passing reason is asked again for as long as the
  * reader lives, so that a partition without a leader holds up nobody else.
  */
 
 import type { Clock } from '../../base/index.ts'
 import { describeError, type Logger, MillraceError } from '../../base/index.ts'
+import type { PartitionTrouble } from '../../kafka/index.ts'
 import type { OffsetResetStrategy } from '../offset-reset-strategy.ts'
 import type { SourceAdmin } from '../source-client.ts'
 import type { SplitReading } from './split-reading.ts'
@@ -56,6 +57,36 @@ export async function lookUpReset(
   options.logger.warn(
     { partition: reading.id, offset, earliest, latest, target },
     `${reading.id}: offset ${offset} is out of range, ${has}; going on at ${target} (${strategy.toLowerCase()}): ${moved}`,
+  )
+  return target
+}
+
+/**
+ * Where to go on after the log lost what was read of it. As Kafka's consumer: where the logs part, unless the strategy is NONE;
+ * then it rejects with KAFKA_LOG_TRUNCATED.
+ */
+export async function lookUpDivergence(
+  reading: SplitReading<unknown>,
+  trouble: PartitionTrouble,
+  options: PositionLookupOptions,
+): Promise<number> {
+  const { offset, divergence, error } = trouble
+  if (options.resetStrategy === 'NONE') {
+    throw new MillraceError(
+      'KAFKA_LOG_TRUNCATED',
+      `${error.message} The reset strategy is NONE: set auto.offset.reset to earliest or latest to go on where the logs part, or restore from a savepoint of before`,
+      { next: 'The task fails and the restart strategy decides; the position is kept.', cause: error },
+    )
+  }
+  if (divergence === undefined) {
+    // It is not out of range, but nothing at this offset is known to be what was meant.
+    reading.outOfRangeAt = offset
+    return lookUpReset(reading, offset, options)
+  }
+  const target = Math.min(divergence.offset, offset)
+  options.logger.warn(
+    { partition: reading.id, offset, target, epoch: divergence.epoch },
+    `${error.message} Going on at ${target}, as the reset strategy is not NONE: what stands from there to ${offset} now is read as new`,
   )
   return target
 }
