@@ -16,9 +16,15 @@ import type { Storage, StorageLock } from './storage.ts'
 /** Linux allows 108 bytes for the path of a Unix socket, macOS 104, both with the closing zero. */
 const SOCKET_PATH_MAX = 100
 
+/** A folder that is there, and then will still be there after a power cut. */
+interface KnownDirectory {
+  readonly made: Promise<unknown>
+  readonly durable: Promise<void>
+}
+
 export class DirectoryStorage implements Storage {
   readonly location: string
-  readonly #known = new Set<string>()
+  readonly #known = new Map<string, KnownDirectory>()
 
   constructor(root: string) {
     this.location = resolve(root)
@@ -46,6 +52,8 @@ export class DirectoryStorage implements Storage {
   async write(path: string, bytes: Uint8Array): Promise<void> {
     try {
       const target = this.#at(path)
+      const directory = this.#directory(dirname(target))
+      await directory.made
       const temporary = await this.#writeTemporary(target, bytes)
       try {
         await rename(temporary, target)
@@ -53,7 +61,7 @@ export class DirectoryStorage implements Storage {
         await rm(temporary, { force: true })
         throw error
       }
-      await syncDirectory(dirname(target))
+      await Promise.all([directory.durable, syncDirectory(dirname(target))])
     } catch (error) {
       throw this.#failed('write', path, error)
     }
@@ -62,6 +70,8 @@ export class DirectoryStorage implements Storage {
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
     try {
       const target = this.#at(path)
+      const directory = this.#directory(dirname(target))
+      await directory.durable
       const temporary = await this.#writeTemporary(target, bytes)
       joint('record-before-link', { path })
       try {
@@ -93,7 +103,7 @@ export class DirectoryStorage implements Storage {
 
   async lock(name: string): Promise<StorageLock | undefined> {
     const path = socketPath(this.#at(name))
-    await this.#ensureDirectory(dirname(path))
+    await this.#directory(dirname(path)).made
     for (let attempt = 0; attempt < 5; attempt++) {
       const held = await listen(path)
       if (held !== undefined) return held
@@ -109,9 +119,7 @@ export class DirectoryStorage implements Storage {
   }
 
   async #writeTemporary(target: string, bytes: Uint8Array): Promise<string> {
-    const folder = dirname(target)
-    await this.#ensureDirectory(folder)
-    const temporary = join(folder, `.${randomBytes(8).toString('hex')}.tmp`)
+    const temporary = join(dirname(target), `.${randomBytes(8).toString('hex')}.tmp`)
     const file = await open(temporary, 'wx')
     try {
       await file.writeFile(bytes)
@@ -126,14 +134,16 @@ export class DirectoryStorage implements Storage {
     return temporary
   }
 
-  /** Makes the folder and fsyncs each parent that got a new entry, so that the folder itself survives a power cut. */
-  async #ensureDirectory(folder: string): Promise<void> {
-    if (this.#known.has(folder)) return
-    const first = await mkdir(folder, { recursive: true })
-    if (first !== undefined) {
-      for (let at = folder; at.length >= first.length; at = dirname(at)) await syncDirectory(dirname(at))
-    }
-    this.#known.add(folder)
+  /** Makes the folder once, whoever asks how often at a time. */
+  #directory(folder: string): KnownDirectory {
+    const known = this.#known.get(folder)
+    if (known !== undefined) return known
+    const made = mkdir(folder, { recursive: true })
+    const durable = made.then((first) => syncParents(folder, first))
+    durable.catch(() => this.#known.delete(folder))
+    const directory = { made, durable }
+    this.#known.set(folder, directory)
+    return directory
   }
 
   #failed(verb: string, path: string, error: unknown): MillraceError {
@@ -151,6 +161,14 @@ function isTemporary(name: string): boolean {
 
 function isCode(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code
+}
+
+/** Each parent that got a new entry, so that the folder itself survives a power cut. */
+async function syncParents(folder: string, first: string | undefined): Promise<void> {
+  if (first === undefined) return
+  const parents: Promise<void>[] = []
+  for (let at = folder; at.length >= first.length; at = dirname(at)) parents.push(syncDirectory(dirname(at)))
+  await Promise.all(parents)
 }
 
 async function syncDirectory(folder: string): Promise<void> {

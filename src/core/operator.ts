@@ -57,6 +57,8 @@ export interface CloseOptions {
 
 export interface Operator<In> extends Output<In> {
   open?(): void | Promise<void>
+  /** The input has nothing more at the moment. Called between elements, often; a sink may send what it gathered. */
+  inputDry?(): void
   /** All input has been seen; emits what remains. */
   finish?(): void | Promise<void>
   /** Captures the state as of this moment. Elements may follow before the promise resolves. */

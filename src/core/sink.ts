@@ -38,6 +38,8 @@ export interface SinkWriter<T, Committable> {
   /** True when the writer's buffers are full: no more elements until `writable` resolves. */
   readonly blocked: boolean
   writable(): Promise<void>
+  /** The input has nothing more at the moment: what was held back to be sent together with more should leave. */
+  inputDry?(): void
   /**
    * The barrier: seals what was written so far, synchronously, and resolves when all of it is acknowledged, with every
    * transaction that was flushed and is not known to be ended, whichever barrier flushed it, oldest first (rules 1 and 2).

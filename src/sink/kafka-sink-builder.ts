@@ -40,7 +40,8 @@ export interface KafkaSinkOptions<T> {
 
 /**
  * What suits a sink that flushes at every checkpoint: batches large enough that a request is worth its cost. Java's producer
- * defaults to 16 KiB and 5 ms.
+ * defaults to 16 KiB and 5 ms. As long as linger.ms is not set, records outside of transactions do not wait these 10 ms
+ * when the input has run dry.
  */
 const SINK_DEFAULTS: KafkaProperties = { 'batch.size': 524_288, 'linger.ms': 10 }
 
@@ -188,6 +189,7 @@ export class KafkaSinkBuilder<T> {
       prefix: this.#prefix,
       naming: this.#naming,
       properties,
+      prompt: this.#properties['linger.ms'] === undefined,
       parsed: this.#connector.parse(properties),
       connector: this.#connector,
     })

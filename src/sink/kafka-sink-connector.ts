@@ -114,6 +114,10 @@ class KafkaRecordProducer implements RecordProducer {
     return this.#producer.failure
   }
 
+  nudge(): void {
+    this.#producer.nudge()
+  }
+
   beginTransaction(transactionalId: string, begin: Promise<TransactionHandle>): void {
     this.#producer.beginTransaction(transactionalId, undefined, begin)
   }

@@ -29,6 +29,8 @@ export interface KafkaSinkSettings<T> {
   readonly naming: TransactionNamingStrategy
   /** With bootstrap.servers and the sink's defaults. */
   readonly properties: KafkaProperties
+  /** Whether the user left it to the sink how long records wait for more. */
+  readonly prompt: boolean
   readonly parsed: ParsedSinkProperties
   readonly connector: SinkConnector
 }
@@ -67,7 +69,7 @@ export class KafkaSink<T> implements Sink<T, KafkaCommittable> {
   }
 
   createWriter(context: SinkWriterContext): SinkWriter<T, KafkaCommittable> {
-    const { schema, guarantee, properties, connector, prefix } = this.#settings
+    const { schema, guarantee, properties, connector, prefix, prompt } = this.#settings
     const clientId = properties['client.id'] ?? `${context.jobName}-${context.uid}`
     const connection = connector.connect({ ...properties, 'client.id': `${clientId}-${context.subtask}` }, context)
     const fail = (error: Error): void => context.fail(error)
@@ -75,6 +77,7 @@ export class KafkaSink<T> implements Sink<T, KafkaCommittable> {
       context,
       schema,
       guarantee,
+      prompt,
       producer: connection.createProducer(fail),
       disconnect: () => connection.close(),
       transactions:

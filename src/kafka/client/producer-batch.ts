@@ -18,6 +18,8 @@ export class ProducerBatch {
   /** What it counts for in the producer's memory. */
   capacity: number
   inFlight = false
+  /** Wanted to leave as soon as nothing is on its way before it. */
+  nudged = false
   attempts = 0
   baseSequence = -1
   #bytes: Buffer | undefined

@@ -385,6 +385,33 @@ test('linger.ms sends what is there by one timer, and a full batch goes at once'
   await producer.close({ discard: true })
 })
 
+test('nudge sends at once to partitions that nothing is on its way to, and to the others when that is acknowledged', async () => {
+  const cluster = new DoubleCluster({ t: 2 }, 1)
+  const producer = new Producer(cluster, { ...OPTIONS, lingerMs: 10_000 })
+  await appendAll(producer, 't', 0, ['a'])
+  await appendAll(producer, 't', 1, ['b'])
+  producer.nudge()
+  await cluster.clock.advance(0)
+  assert.deepEqual([cluster.log('t/0').values, cluster.log('t/1').values], [['a'], ['b']])
+  const { batches } = producer.metrics()
+  cluster.fate = () => ({ delayMs: 100 })
+  await appendAll(producer, 't', 0, ['c'])
+  producer.nudge()
+  for (const value of ['d', 'e', 'f']) {
+    await appendAll(producer, 't', 0, [value])
+    producer.nudge()
+  }
+  await cluster.clock.advance(50)
+  assert.equal(producer.metrics().batches, batches + 1, 'one is on its way, the rest gathers')
+  for (let turn = 0; turn < 4; turn++) await cluster.clock.advance(100)
+  assert.deepEqual(cluster.log('t/0').values, ['a', 'c', 'd', 'e', 'f'])
+  assert.equal(producer.metrics().batches, batches + 2)
+  await appendAll(producer, 't', 0, ['held back'])
+  await cluster.clock.advance(500)
+  assert.equal(producer.metrics().batches, batches + 2, 'who is not nudged waits for linger.ms')
+  await producer.close({ discard: true })
+})
+
 test('11: buffer.memory used up shows as blocked, sends what is open and passes when acknowledged', async () => {
   const cluster = new DoubleCluster({ t: 4 }, 1)
   const producer = new Producer(cluster, {

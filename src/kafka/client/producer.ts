@@ -124,6 +124,18 @@ export class Producer {
     return this.#memory.writable()
   }
 
+  /**
+   * Closes batches that wait for more records, of partitions that nothing is on its way to: for callers that have no more
+   * records now. Where a batch is under way, what gathers meanwhile leaves when it is acknowledged (as Nagle's algorithm has
+   * it), so that many calls do not make many small batches.
+   */
+  nudge(): void {
+    for (const batch of this.#open) {
+      if (batch.lane.pending.length === 0) this.#closeBatch(batch.lane)
+      else batch.nudged = true
+    }
+  }
+
   get failure(): MillraceError | undefined {
     return this.#failure
   }
@@ -321,7 +333,8 @@ export class Producer {
     this.#sendTimeMs = this.#cluster.ports.clock.monotonic() - batch.openedAtMs
     // The broker has read the whole request, so nobody reads these bytes any more.
     this.#memory.give(batch.writer, batch.capacity, this.#options.acks !== 0)
-    const { scope } = batch
+    const { scope, lane } = batch
+    if (lane.open?.nudged === true && lane.pending.length === 0) this.#closeBatch(lane)
     scope.outstanding--
     if (scope.outstanding > 0 || !scope.sealed) return
     this.#unsettled.delete(scope)

@@ -25,10 +25,14 @@ export class CheckpointStore {
   async write(content: CheckpointContent): Promise<StoredCheckpoint> {
     const folder = `chk-${content.checkpoint}-${content.attempt}`
     const encoded = encodeCheckpoint(content)
-    await this.#storage.write(`${folder}/state`, encoded.state)
-    joint('snapshot-written', { checkpoint: content.checkpoint })
-    await this.#storage.write(`${folder}/_metadata`, encoded.metadata)
-    joint('metadata-written', { checkpoint: content.checkpoint })
+    const { checkpoint } = content
+    // At once, and in any order: neither counts before the log says that the checkpoint completed.
+    await Promise.all([
+      this.#storage.write(`${folder}/state`, encoded.state).then(() => joint('snapshot-written', { checkpoint })),
+      this.#storage
+        .write(`${folder}/_metadata`, encoded.metadata)
+        .then(() => joint('metadata-written', { checkpoint })),
+    ])
     return {
       folder,
       digest: sha256(encoded.metadata),

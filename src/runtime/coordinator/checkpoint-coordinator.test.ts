@@ -463,7 +463,7 @@ test('close while transactions are being ended: it is not committed in the log',
 
 test('retention keeps as many committed ones as wanted, and never removes what is not older than a committed one', async () => {
   for (const retained of [1, 2, 3]) {
-    const { clock, storage, complete, ack } = await setup({ retained })
+    const { clock, storage, complete, ack, commit } = await setup({ retained })
     const folders = async (): Promise<string[]> => (await storage.list('')).filter((name) => name.startsWith('chk'))
     for (let checkpoint = 1; checkpoint <= 6; checkpoint++) await complete(checkpoint)
     // 6 is not known as committed in the log before 7 completes: 5 is the newest committed one.
@@ -471,6 +471,9 @@ test('retention keeps as many committed ones as wanted, and never removes what i
     assert.deepEqual(await folders(), [...expected, 'chk-6-1'])
     await clock.pass(100)
     await ack(7, A, B)
+    // Nobody waits for folders to go: first the commit.
+    assert.deepEqual(await folders(), [...expected, 'chk-6-1', 'chk-7-1'])
+    await commit(7, A, B)
     assert.deepEqual(await folders(), [...expected.slice(1), 'chk-6-1', 'chk-7-1'])
   }
 })

@@ -146,7 +146,7 @@ export class CheckpointCoordinator {
       return false
     }
     this.#throwIfClosed()
-    await this.#complete(content, stored)
+    const rode = await this.#complete(content, stored)
     this.#throwIfClosed()
     this.#consecutiveFailures = 0
     this.#completed++
@@ -157,6 +157,11 @@ export class CheckpointCoordinator {
       at: this.#options.ports.clock.now(),
     }
     await this.#commit(content, reason)
+    // Behind the commit, because nobody waits for old folders to go.
+    if (rode !== undefined) {
+      await this.#retain(rode)
+      await this.#options.log.prune()
+    }
     return true
   }
 
@@ -189,8 +194,11 @@ export class CheckpointCoordinator {
     }
   }
 
-  /** From here on the checkpoint counts. A failed append fails the execution: only the log knows whether it counts. */
-  async #complete(content: CheckpointContent, stored: { folder: string; digest: string }): Promise<void> {
+  /**
+   * From here on the checkpoint counts. A failed append fails the execution: only the log knows whether it counts. Answers
+   * which checkpoint's commit became durable with it.
+   */
+  async #complete(content: CheckpointContent, stored: { folder: string; digest: string }): Promise<number | undefined> {
     const { log } = this.#options
     const rides = this.#committed
     const fencedBelow = this.#options.fencedBelow()
@@ -207,10 +215,8 @@ export class CheckpointCoordinator {
     })
     joint('completed-written', { checkpoint: content.checkpoint })
     this.#kept.push(content.checkpoint)
-    if (rides === undefined) return
-    this.#announceCommitted(rides)
-    await this.#retain(rides)
-    await log.prune()
+    if (rides !== undefined) this.#announceCommitted(rides)
+    return rides
   }
 
   async #commit(content: CheckpointContent, reason: FinalReason | undefined): Promise<void> {

@@ -39,6 +39,7 @@ export class Chain {
   readonly operators: readonly ChainedOperator[]
   readonly first: Output<unknown>
   readonly #blocking: readonly Operator<unknown>[]
+  readonly #gathering: readonly Operator<unknown>[]
 
   constructor(options: ChainOptions) {
     const operators: ChainedOperator[] = []
@@ -47,6 +48,13 @@ export class Chain {
     this.#blocking = this.operators
       .map((chained) => chained.operator)
       .filter((operator) => operator.writable !== undefined)
+    this.#gathering = this.operators
+      .map((chained) => chained.operator)
+      .filter((operator) => operator.inputDry !== undefined)
+  }
+
+  inputDry(): void {
+    for (const operator of this.#gathering) operator.inputDry?.()
   }
 
   get blocked(): boolean {

@@ -52,6 +52,10 @@ export class SinkOperator implements Operator<unknown> {
     return this.#writer.writable()
   }
 
+  inputDry(): void {
+    this.#writer.inputDry?.()
+  }
+
   snapshot(checkpoint: CheckpointId, final: boolean): OperatorSnapshot {
     return this.#snapshot(this.#writer.prepareCommit(checkpoint, final))
   }

@@ -131,6 +131,7 @@ class Rig {
         return rig.blocked
       },
       writable: () => this.writable.promise,
+      inputDry: () => void this.journal.push(`dry after ${this.written.length}`),
       prepareCommit: async (checkpoint, final) => {
         const sealed = this.written.length
         this.journal.push(`flush ${checkpoint}${final ? ' final' : ''}`)
@@ -322,6 +323,17 @@ test('a chain that stays blocked though it calls itself writable leaves the even
   task.post({ kind: 'close', abandon: false })
   await ended
   assert.ok(rig.has('report closed'))
+})
+
+test('a sink is told when the input has nothing more for now, and not between elements that are there', async () => {
+  const rig = new Rig()
+  const { task, ended } = rig.start()
+  await rig.until('dry after 0')
+  rig.feed(1, 2, 3)
+  await rig.until('dry after 6')
+  assert.equal(rig.has('dry after 2') || rig.has('dry after 4'), false)
+  task.post({ kind: 'close', abandon: false })
+  await ended
 })
 
 test('a sink that can write no more fails the task', async () => {

@@ -178,6 +178,7 @@ export class Task {
       this.#pollRecords = pollRecordsAfter(this.#pollRecords, clock.monotonic() - polledMs)
       if (status === 'ended') await this.#drain()
       else if (status === 'waiting') {
+        this.#chain.inputDry()
         this.#watch('reader', () => this.#reader.available())
         await this.#mailbox.arrival()
       }

@@ -253,6 +253,12 @@ export class ModelProducer implements RecordProducer {
 
   async writable(): Promise<void> {}
 
+  nudges = 0
+
+  nudge(): void {
+    this.nudges++
+  }
+
   beginTransaction(_transactionalId: string, begin: Promise<TransactionHandle>): void {
     this.#scope = { begin, records: [] }
   }

@@ -366,3 +366,21 @@ test('a failed flush fails its barrier and every later one', async () => {
   await assert.rejects(writer.prepareCommit(checkpointId(2), false), { code: 'KAFKA_FENCED' })
   await writer.close()
 })
+
+for (const [name, expected, options] of [
+  ['at least once', 1, { deliveryGuarantee: 'AT_LEAST_ONCE' }],
+  [
+    'at least once with a linger.ms of the user',
+    0,
+    { deliveryGuarantee: 'AT_LEAST_ONCE', properties: { 'linger.ms': 10 } },
+  ],
+  ['in transactions, where nobody would see it earlier', 0, {}],
+] as const) {
+  test(`what waits for more records leaves when the input is dry: ${name}: ${expected === 1 ? 'yes' : 'no'}`, async () => {
+    const { writer, producer } = await open(options)
+    writer.write('a')
+    writer.inputDry?.()
+    assert.equal(producer.nudges, expected)
+    await writer.close()
+  })
+}

@@ -27,6 +27,8 @@ export interface KafkaWriterOptions<T> {
   readonly schema: KafkaRecordSerializationSchema<T>
   readonly guarantee: DeliveryGuarantee
   readonly producer: RecordProducer
+  /** Whether records leave without waiting for more when the input has none; the user set no `linger.ms`. */
+  readonly prompt: boolean
   /** Present with exactly-once. */
   readonly transactions:
     | ((shared: Pick<WriterTransactionsOptions, 'producer' | 'metrics'>) => WriterTransactions)
@@ -39,6 +41,7 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable> {
   readonly #context: SinkWriterContext
   readonly #guarantee: DeliveryGuarantee
   readonly #producer: RecordProducer
+  readonly #prompt: boolean
   readonly #transactions: WriterTransactions | undefined
   readonly #path: RecordPath<T>
   readonly #disconnect: () => Promise<void>
@@ -53,6 +56,8 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable> {
     this.#guarantee = options.guarantee
     this.#producer = producer
     this.#disconnect = options.disconnect
+    // In a transaction nobody sees a record earlier for it.
+    this.#prompt = options.prompt && options.transactions === undefined
     const metrics = registerWriterMetrics(context.metrics, producer, () => this.#transactions?.pending ?? 0)
     this.#transactions = options.transactions?.({ producer, metrics })
     this.#path = createRecordPath(options.schema, {
@@ -106,6 +111,10 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable> {
     await this.#drained
     await this.#producer.writable()
     if (this.#producer.failure !== undefined) throw this.#producer.failure
+  }
+
+  inputDry(): void {
+    if (this.#prompt) this.#producer.nudge()
   }
 
   #wait(element: T, timestamp: number): void {

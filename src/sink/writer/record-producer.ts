@@ -33,6 +33,8 @@ export interface RecordProducer {
   readonly blocked: boolean
   writable(): Promise<void>
   readonly failure: MillraceError | undefined
+  /** Sends what waits for more records, to partitions that nothing is on its way to. */
+  nudge(): void
   /** Records appended from now on belong to this transaction. Nothing is sent before `begin` resolves. */
   beginTransaction(transactionalId: string, begin: Promise<TransactionHandle>): void
   /** Resolves when everything appended before the call is acknowledged. */
