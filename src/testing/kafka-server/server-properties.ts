@@ -35,6 +35,7 @@ export function serverProperties(input: ServerPropertiesInput): string {
   const settings: Record<string, PropertyValue> = {
     'process.roles': 'broker,controller',
     'node.id': node.id,
+    'broker.rack': `rack-${node.id}`,
     'controller.quorum.voters': quorum.map((each) => `${each.id}@127.0.0.1:${each.controllerPort}`).join(','),
     listeners: [...clients, `CONTROLLER://127.0.0.1:${node.controllerPort}`].join(','),
     'advertised.listeners': clients.join(','),
