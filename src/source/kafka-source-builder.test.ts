@@ -181,6 +181,16 @@ test('auto commit has an interval of five seconds or as told', () => {
   refused(() => on('0'), /auto\.commit\.interval\.ms/)
 })
 
+test('max.poll.records is a whole number from 1 on, and unbounded unless set', () => {
+  const of = (value?: string | number): number =>
+    settingsOf((builder) => (value === undefined ? builder : builder.setProperty('max.poll.records', value)))
+      .maxPollRecords
+  assert.equal(of(), Number.POSITIVE_INFINITY)
+  assert.equal(of(500), 500)
+  assert.equal(of(' 1 '), 1)
+  for (const value of ['0', '-1', '1.5', 'many', '']) refused(() => of(value), /max\.poll\.records/)
+})
+
 test('Kafka options that cannot be are refused when the source is built', () => {
   refused(() => complete().setProperty('isolation.level', 'serializable').build(), /isolation\.level/)
   refused(() => complete().setProperty('fetch.max.bytes', 'much').build(), /fetch\.max\.bytes/)

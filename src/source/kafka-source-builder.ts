@@ -14,6 +14,7 @@ import type { KafkaSource } from './kafka-source.ts'
 import {
   autoCommitIntervalMs,
   discoveryIntervalMs,
+  maxPollRecords,
   type PropertyValue,
   readFlag,
   requireBytes,
@@ -192,6 +193,7 @@ export class KafkaSourceBuilder<T> {
       rackIdSupplier: this.#rackIdSupplier,
       commitOnCheckpoint: groupId !== undefined && readFlag(given, 'commit.offsets.on.checkpoint') !== false,
       autoCommitIntervalMs: autoCommitIntervalMs(given),
+      maxPollRecords: maxPollRecords(given),
       resetStrategy,
     }
     return this.#make(settings)

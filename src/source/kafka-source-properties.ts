@@ -11,6 +11,7 @@ export type Properties = Readonly<Record<string, string>>
 const DISCOVERY_INTERVAL = 'partition.discovery.interval.ms'
 const DISCOVERY_INTERVAL_MS_DEFAULT = 300_000
 const AUTO_COMMIT_INTERVAL_MS_DEFAULT = 5_000
+const MAX_POLL_RECORDS = 'max.poll.records'
 const BYTES_ONLY = /(^|\.)ByteArrayDeserializer$/
 
 /** Absent: the default. Throws when it is neither true nor false. */
@@ -38,6 +39,18 @@ export function autoCommitIntervalMs(properties: Properties): number | undefined
   const value = readDuration(key, text)
   if (value === 0) throw new MillraceError('OPTION_INVALID', `KafkaSource: ${key}: must be more than 0`)
   return value
+}
+
+/**
+ * Records that one call of a reader emits at most, however many the engine would take. In Java it is how many one `poll` of the
+ * consumer hands over, 500 unless set; here the engine adapts that to the time records take, so that unset there is no bound.
+ */
+export function maxPollRecords(properties: Properties): number {
+  const text = properties[MAX_POLL_RECORDS]?.trim()
+  if (text === undefined) return Number.POSITIVE_INFINITY
+  const value = /^\d+$/.test(text) ? Number(text) : 0
+  if (value >= 1 && value <= 0x7fff_ffff) return value
+  throw new MillraceError('OPTION_INVALID', `KafkaSource: ${MAX_POLL_RECORDS}: "${text}" is no whole number from 1 on`)
 }
 
 /** Records reach the schema as bytes; a Kafka deserializer is a schema here and not a property. */

@@ -26,6 +26,8 @@ export interface KafkaSourceSettings<T> {
   readonly commitOnCheckpoint: boolean
   /** For jobs without checkpoints; undefined: positions are not committed by time. */
   readonly autoCommitIntervalMs: number | undefined
+  /** Infinite: as many as the engine takes. */
+  readonly maxPollRecords: number
   /** The user's explicit `auto.offset.reset`, else that of the starting offsets. */
   readonly resetStrategy: OffsetResetStrategy
 }

@@ -73,6 +73,27 @@ test('a budget is kept, and the position between two polls is that of the next r
   assert.deepEqual(seen, ['ab orders-0 2..', 'abcd orders-0 4..', 'abcde orders-0 5..', 'abcde orders-0 5..'])
 })
 
+test('max.poll.records bounds what one poll emits, and bounds nothing unless set', async () => {
+  for (const [set, expected] of [
+    ['2', 2],
+    ['9', 5],
+    [undefined, 5],
+  ] as const) {
+    const kafka = new ScriptedKafka().topic('orders', 1)
+    kafka.log('orders', 0).append('a', 'b', 'c', 'd').append('e')
+    const { reader, harness } = readerOf(kafka, {
+      configure: (builder) => (set === undefined ? builder : builder.setProperty('max.poll.records', set)),
+    })
+    reader.addSplits([from(0, 0)])
+    await settle()
+    const status = reader.poll(100)
+    assert.equal(harness.values.length, expected)
+    assert.equal(status, expected === 2 ? 'more' : 'waiting')
+    await drain(reader)
+    assert.deepEqual(harness.values, ['a', 'b', 'c', 'd', 'e'])
+  }
+})
+
 test('a blocked output ends the poll at once, and nothing is lost or repeated when it goes on', async () => {
   const kafka = new ScriptedKafka().topic('orders', 1)
   kafka.log('orders', 0).append('a', 'b', 'c')

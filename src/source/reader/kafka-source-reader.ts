@@ -100,7 +100,7 @@ export class KafkaSourceReader<T> implements SourceReader<KafkaPartitionSplit> {
   poll(budget: number): PollStatus {
     if (this.#failure !== undefined) throw this.#failure
     this.#rung = false
-    let left = budget
+    let left = Math.min(budget, this.#settings.maxPollRecords)
     while (left > 0) {
       this.#walk ??= this.#nextWalk()
       const walk = this.#walk
