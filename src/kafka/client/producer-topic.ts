@@ -4,6 +4,9 @@
  *
  * Records without key and partition stick to one partition until batch.size bytes went there, then go to another by chance, as
  * with Kafka's own producer (KIP-794), so that batches fill instead of many small ones being sent.
+ *
+ * The partitions that a topic gets later are used as soon as the metadata has them, seen whenever a batch is begun; there are
+ * never fewer than before, as a handle that was given out keeps its lanes.
  */
 import { MillraceError, type Random } from '../../base/index.ts'
 import type { RecordHeaderInput } from '../records/record-headers.ts'
@@ -29,6 +32,8 @@ export interface TopicSettings {
   readonly requestBytesMax: number
   readonly random: Random
   readonly hasLeader: (topic: string, partition: number) => boolean
+  /** As the metadata has it now; undefined while it does not know the topic. */
+  readonly partitionCount: (topic: string) => number | undefined
 }
 
 const NO_HEADERS: readonly RecordHeader[] = []
@@ -41,8 +46,7 @@ const STICKY_TRIES = 8
 
 export class ProducerTopic {
   readonly name: string
-  readonly partitionCount: number
-  readonly #lanes: readonly ProducerLane[]
+  readonly #lanes: ProducerLane[]
   readonly #writer: LaneWriter
   readonly #settings: TopicSettings
   /** Up to this many units of text or bytes a record fits whatever its characters are. */
@@ -52,11 +56,14 @@ export class ProducerTopic {
 
   constructor(name: string, partitionCount: number, writer: LaneWriter, settings: TopicSettings) {
     this.name = name
-    this.partitionCount = partitionCount
     this.#lanes = Array.from({ length: partitionCount }, (_, partition) => new ProducerLane(name, partition))
     this.#writer = writer
     this.#settings = settings
     this.#surelyFits = Math.floor((settings.requestBytesMax - RECORD_OVERHEAD - LENGTHS_OVERHEAD) / 3)
+  }
+
+  get partitionCount(): number {
+    return this.#lanes.length
   }
 
   get lanes(): readonly ProducerLane[] {
@@ -78,17 +85,25 @@ export class ProducerTopic {
     if (units > this.#surelyFits || headers.length > 0) this.#checkSize(key, value, headers)
     const to =
       partition >= 0 ? partition : key === null ? this.#stickyFor(units) : partitionOfKey(key, this.partitionCount)
-    const lane = this.#lanes[to]
+    const lane = this.#lanes[to] ?? this.#grown()[to]
     if (lane === undefined) throw this.#noSuchPartition(to)
     let open = lane.open
     if (open === undefined || !open.writer.append(timestamp, key, value, headers)) {
       if (open !== undefined) this.#writer.closeFull(lane)
+      this.#grown()
       this.#writer.openBatch(lane)
       open = lane.open
       // The first record of a batch always fits.
       open?.writer.append(timestamp, key, value, headers)
     }
     if (open !== undefined && open.writer.sizeBytes > open.capacity) this.#writer.grown(lane)
+  }
+
+  /** The lanes, also of partitions that came meanwhile. */
+  #grown(): readonly ProducerLane[] {
+    const count = this.#settings.partitionCount(this.name) ?? 0
+    while (this.#lanes.length < count) this.#lanes.push(new ProducerLane(this.name, this.#lanes.length))
+    return this.#lanes
   }
 
   #stickyFor(units: number): number {

@@ -75,6 +75,7 @@ export class DoubleCluster implements ProducerCluster {
   /** What clients believe; follows the leaders at each refresh. */
   readonly #known: Map<string, number> = new Map()
   readonly #counts: Map<string, number> = new Map()
+  readonly #grown: Map<string, number> = new Map()
   readonly #connections: Map<string, DoubleConnection> = new Map()
 
   constructor(topics: Readonly<Record<string, number>>, nodes = 2, seed = 1) {
@@ -102,6 +103,12 @@ export class DoubleCluster implements ProducerCluster {
         this.#learn()
       },
     }
+  }
+
+  /** The topic has so many partitions from now on; clients know it after `metadata.refresh`. */
+  grow(topic: string, partitions: number): void {
+    for (let p = this.#counts.get(topic) ?? 0; p < partitions; p++) this.logs.set(`${topic}/${p}`, new DoubleLog(0))
+    this.#grown.set(topic, partitions)
   }
 
   log(name: string): DoubleLog {
@@ -136,6 +143,7 @@ export class DoubleCluster implements ProducerCluster {
   }
 
   #learn(): void {
+    for (const [topic, count] of this.#grown) this.#counts.set(topic, count)
     for (const [name, log] of this.logs) {
       if (log.leader < 0) this.#known.delete(name)
       else this.#known.set(name, log.leader)

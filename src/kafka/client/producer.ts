@@ -88,7 +88,7 @@ export class Producer {
     }
   }
 
-  /** The handle of a topic, with the partitions it has now. */
+  /** The handle of a topic; it takes in partitions that the topic gets later. */
   async topic(name: string): Promise<ProducerTopic> {
     const known = this.#topics.get(name)
     if (known !== undefined) return known
@@ -103,6 +103,7 @@ export class Producer {
       batchBytes: this.#options.batchSize,
       requestBytesMax: this.#options.maxRequestSize,
       random: this.#cluster.ports.random,
+      partitionCount: (of) => this.#cluster.metadata.partitionCount(of),
       hasLeader: (of, partition) => (this.#cluster.metadata.leader(of, partition)?.nodeId ?? -1) >= 0,
     })
     this.#topics.set(name, topic)
