@@ -227,8 +227,7 @@ export class KafkaSourceReader<T> implements SourceReader<KafkaPartitionSplit> {
           }
           offset = next
           standing = true
-          const timestamp = reader.timestamp
-          time.timestamp = timestamp < 0 ? NO_TIMESTAMP : timestamp
+          reader.putTimestamp(time, NO_TIMESTAMP)
           decoder.decode(reader, output)
           standing = false
           if (++count === limit || output.blocked) break walking
