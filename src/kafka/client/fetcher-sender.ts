@@ -286,8 +286,10 @@ export class FetcherSender {
     state.failures = 0
     const { epoch, endOffset } = part.divergingEpoch
     if (endOffset >= 0) {
-      if (state.readReplica >= 0) this.#backToLeader(state)
-      else this.#out.truncated(state, { offset: endOffset, epoch })
+      if (state.readReplica >= 0) {
+        this.#backToLeader(state)
+        this.#pause(state)
+      } else this.#out.truncated(state, { offset: endOffset, epoch })
       return
     }
     if (part.preferredReadReplica >= 0) this.#readFrom(state, part.preferredReadReplica)
