@@ -209,8 +209,10 @@ export class BatchReader implements RecordBatchView, RecordView {
    * bits that a call answers with is an allocation wherever V8 does not inline the call.
    */
   putTimestamp(into: { timestamp: number }, absent: number): void {
-    const timestamp = this.timestamp
-    into.timestamp = timestamp < 0 ? absent : timestamp
+    // Stored where it is computed: what comes from one of two places is an object again.
+    if (this.#isLogAppendTime) into.timestamp = this.maxTimestamp
+    else into.timestamp = this.#baseTimestamp + (this.#index.timestampDelta[this.#at] as number)
+    if (into.timestamp < 0) into.timestamp = absent
   }
 
   get keyStart(): number {

@@ -207,8 +207,8 @@ export class KafkaSourceReader<T> implements SourceReader<KafkaPartitionSplit> {
     const { output, stop } = reading
     const time = this.#context.time
     const decoder = this.#decoder
+    // No offset is kept in a variable: what lives across a `try` is an object for V8, and so would be each offset.
     let count = 0
-    let offset = -1
     let standing = false
     try {
       walking: for (;;) {
@@ -220,24 +220,23 @@ export class KafkaSourceReader<T> implements SourceReader<KafkaPartitionSplit> {
           walk.inBatch = true
         }
         while (reader.next()) {
-          const next = reader.offset
-          if (next >= stop) {
+          if (reader.offset >= stop) {
             this.#walk = undefined
             break walking
           }
-          offset = next
           standing = true
           reader.putTimestamp(time, NO_TIMESTAMP)
           decoder.decode(reader, output)
           standing = false
+          reading.lastOffset = reader.offset
           if (++count === limit || output.blocked) break walking
         }
         walk.inBatch = false
       }
     } finally {
       // Also when it throws: a record that failed is not passed.
-      reading.position = standing ? offset : Math.min(reader.nextFetchOffset, stop)
-      if (count > 0) this.#noteProgress(reading, standing ? reading.lastOffset : offset, count)
+      reading.position = standing ? reader.offset : Math.min(reader.nextFetchOffset, stop)
+      if (count > 0) this.#noteProgress(reading, count)
     }
     if (reading.atEnd) {
       this.#walk = undefined
@@ -246,9 +245,8 @@ export class KafkaSourceReader<T> implements SourceReader<KafkaPartitionSplit> {
     return count
   }
 
-  #noteProgress(reading: SplitReading<T>, lastOffset: number, count: number): void {
+  #noteProgress(reading: SplitReading<T>, count: number): void {
     reading.fromEarliest = false
-    reading.lastOffset = lastOffset
     reading.outOfRangeAt = -1
     this.#metrics.noteEmitted(count, this.#context.clock.now(), this.#context.time.timestamp)
   }
