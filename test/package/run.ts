@@ -11,6 +11,8 @@ export interface RunOptions {
   readonly cwd: string
   /** The folder of the Node to run on; default the one that runs the tests. */
   readonly node?: string
+  /** On top of the environment. */
+  readonly env?: NodeJS.ProcessEnv
   /** The exit code that is right; default 0. */
   readonly code?: number
   readonly timeoutMs?: number
@@ -37,7 +39,7 @@ const TIMEOUT_MS = 90_000
 export function start(command: string, args: readonly string[], options: RunOptions): Started {
   const child = spawn(command, args, {
     cwd: options.cwd,
-    env: environment(options.node),
+    env: { ...environment(options.node), ...options.env },
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
