@@ -282,6 +282,7 @@ export declare class OneInputOperatorHarness<In, Out> implements AsyncDisposable
 
 export interface Operator<In> extends Output<In> {
     open?(): void | Promise<void>;
+    inputDry?(): void;
     finish?(): void | Promise<void>;
     snapshot?(checkpoint: CheckpointId, final: boolean): OperatorSnapshot;
     checkpointCompleted?(checkpoint: CheckpointId): Promise<void>;
