@@ -26,6 +26,7 @@ const WANTED: readonly (readonly [pattern: RegExp, reason: string])[] = [
     'the names of the brokers settings behind those of topics are left out',
   ],
   [/^DescribeConfigs \S*documentation/, 'there is none'],
+  [/^(?:Metadata|DescribeCluster) \.brokers\[\]\.rack: "rack-\d" <> null$/, 'the nodes of the tests’ Kafka have racks'],
 ]
 
 interface Side {
