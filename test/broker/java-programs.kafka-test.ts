@@ -3,16 +3,19 @@
  * with it. Each program is small and short; what is checked is what it did, not how fast.
  */
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { JavaWorld, type Program } from './java-world.ts'
-import { streamsJars } from './streams-jars.ts'
+import { flinkJars, streamsJars } from './maven-jars.ts'
 
 const CONSOLE_PRODUCER = 'org.apache.kafka.tools.ConsoleProducer'
 const CONSOLE_CONSUMER = 'org.apache.kafka.tools.consumer.ConsoleConsumer'
 const GROUPS = 'org.apache.kafka.tools.consumer.group.ConsumerGroupCommand'
 const TRANSACTIONS = 'org.apache.kafka.tools.TransactionsCommand'
+const FLINK_COPY = fileURLToPath(new URL('FlinkCopy.java', import.meta.url))
 const WORD_COUNT = fileURLToPath(new URL('WordCount.java', import.meta.url))
 
 /** Polls until it holds; the last answer when it does not in time. */
@@ -192,6 +195,39 @@ suite("Kafka's Java programs on the embedded broker", () => {
     second.stop()
     await second.ended
   })
+
+  /** Flink loads the job's own classes by name, so that they have to be files. */
+  async function compiled(): Promise<string[]> {
+    const [jars, classes] = [await flinkJars(), join(world.directory, 'classes')]
+    const compiler = ['-m', 'jdk.compiler/com.sun.tools.javac.Main', '-cp', jars, '-d', classes]
+    if (!existsSync(classes)) await world.run([...compiler, FLINK_COPY])
+    return [classes, jars]
+  }
+
+  for (const failAt of [0, 1_500]) {
+    const what = failAt === 0 ? 'to its end' : `through a failure at record ${failAt}`
+    test(`Apache Flink's Kafka connector copies exactly once ${what}`, { timeout: 180_000 }, async () => {
+      const [input, output, prefix] = [`flink-in-${failAt}`, `flink-out-${failAt}`, `flink-${failAt}`]
+      world.broker.createTopic(input, { partitions: 2 })
+      world.broker.createTopic(output, { partitions: 2 })
+      const values = Array.from({ length: 3_000 }, (_, i) => `value ${i}`)
+      await world.tools.produce(
+        input,
+        values.map((value, i) => ({ value, partition: i % 2 })),
+      )
+      const classpath = await compiled()
+      const checkpoints = join(world.directory, `checkpoints-${failAt}`)
+      const args = ['FlinkCopy', world.bootstrapServers, input, output, prefix, checkpoints, String(failAt)]
+      const said = await world.run(['-Xmx512m', ...args], { classpath, timeoutMs: 120_000 })
+      const mapped = Number(/finished \w+ after (\d+) records mapped/.exec(said)?.[1])
+      if (failAt === 0) assert.equal(mapped, values.length, said)
+      else assert.ok(mapped > values.length, `it went back to a checkpoint: ${said}`)
+      const committed = (await world.tools.readAll(output)).map(({ value }) => String(value))
+      assert.deepEqual(committed.sort(), values.map((value) => `${value} copied`).sort())
+      const ends = await world.tools.offsets(output, 'latest')
+      assert.deepEqual(await world.tools.offsets(output, 'last-stable'), ends, 'no transaction was left open')
+    })
+  }
 })
 
 for (const transactionVersion of [2, 1] as const) {
