@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { SeededRandom, SystemClock, TcpNetwork } from '../base/index.ts'
-import { checkpointId, type RuntimePorts, SimpleStringSchema, type Source, type SourceReader } from '../core/index.ts'
+import { TcpNetwork } from '../base/index.ts'
+import { checkpointId, SimpleStringSchema } from '../core/index.ts'
 import { KafkaServer } from '../testing/index.ts'
-import type { KafkaSourceEnumeratorState } from './enumerator/kafka-source-enumerator-state.ts'
 import {
   JsonKeyValueDeserializationSchema,
   KafkaRecordDeserializationSchema,
@@ -11,81 +10,7 @@ import {
   OffsetsInitializer,
 } from './index.ts'
 import type { KafkaSourceBuilder } from './kafka-source-builder.ts'
-import { drive, EnumeratorHarness, KeepingLogger, ReaderHarness } from './source-harness.test-double.ts'
-import type { KafkaPartitionSplit } from './split/kafka-partition-split.ts'
-
-type KafkaTextSource = Source<string, KafkaPartitionSplit, KafkaSourceEnumeratorState>
-
-/** A source with its enumerator and one reader, on real ports. */
-class Execution<T = string> {
-  readonly harness: ReaderHarness<T>
-  readonly enumeratorHarness: EnumeratorHarness
-  readonly reader: SourceReader<KafkaPartitionSplit>
-  readonly logger: KeepingLogger = new KeepingLogger()
-  readonly #enumerator: ReturnType<KafkaSource<T>['createEnumerator']>
-  #given = 0
-
-  constructor(
-    source: KafkaSource<T>,
-    restored?: { state: KafkaSourceEnumeratorState; splits: readonly KafkaPartitionSplit[] },
-  ) {
-    const ports: RuntimePorts = {
-      clock: new SystemClock(),
-      network: new TcpNetwork(),
-      random: new SeededRandom(1),
-      logger: this.logger,
-    }
-    this.harness = new ReaderHarness<T>({ ports })
-    this.enumeratorHarness = new EnumeratorHarness()
-    this.reader = source.createReader(this.harness.context)
-    const { enumeratorHarness } = this
-    const context = {
-      ...ports,
-      uid: 'source',
-      parallelism: 1,
-      assignSplits: enumeratorHarness.assignSplits.bind(enumeratorHarness),
-      signalNoMoreSplits: enumeratorHarness.signalNoMoreSplits.bind(enumeratorHarness),
-      fail: enumeratorHarness.fail.bind(enumeratorHarness),
-    }
-    this.#enumerator = source.createEnumerator(context, restored)
-  }
-
-  async start(): Promise<this> {
-    await this.#enumerator.start(new AbortController().signal)
-    await this.reader.open?.()
-    this.#hand()
-    return this
-  }
-
-  #hand(): void {
-    const { assigned, noMoreSplits } = this.enumeratorHarness
-    this.reader.addSplits(assigned.slice(this.#given).map(({ split }) => split))
-    this.#given = assigned.length
-    if (noMoreSplits > 0) this.reader.noMoreSplits()
-  }
-
-  /** Until the source ends or `until` holds; new splits reach the reader. */
-  async run(until?: () => boolean, budget = 100): Promise<T[]> {
-    await drive(this.reader, {
-      budget,
-      until: () => {
-        if (this.enumeratorHarness.assigned.length > this.#given) this.#hand()
-        return until?.() ?? false
-      },
-    })
-    return this.harness.values
-  }
-
-  snapshot(checkpoint = 1): { state: KafkaSourceEnumeratorState; splits: readonly KafkaPartitionSplit[] } {
-    const id = checkpointId(checkpoint)
-    return { state: this.#enumerator.snapshotState(id), splits: this.reader.snapshotState(id) }
-  }
-
-  async close(): Promise<void> {
-    await this.reader.close()
-    await this.#enumerator.close()
-  }
-}
+import { SourceExecution } from './source-execution.test-double.ts'
 
 describe('a KafkaSource on a real broker', { timeout: 180_000 }, () => {
   let server: KafkaServer
@@ -111,9 +36,9 @@ describe('a KafkaSource on a real broker', { timeout: 180_000 }, () => {
 
   async function execute<T>(
     of: KafkaSource<T>,
-    restored?: ConstructorParameters<typeof Execution<T>>[1],
-  ): Promise<Execution<T>> {
-    const execution = new Execution(of, restored)
+    restored?: ConstructorParameters<typeof SourceExecution<T>>[2],
+  ): Promise<SourceExecution<T>> {
+    const execution = new SourceExecution(of, new TcpNetwork(), restored)
     executions.push(execution)
     return execution.start()
   }
@@ -155,11 +80,6 @@ describe('a KafkaSource on a real broker', { timeout: 180_000 }, () => {
         own.toSorted((left, right) => left - right),
       )
     }
-  })
-
-  it('an empty topic ends', async () => {
-    await server.createTopic('empty', { partitions: 3 })
-    assert.deepEqual(await readAll(source('empty', (builder) => builder.setBounded(OffsetsInitializer.latest()))), [])
   })
 
   it('every start and every stop selects the same records as Kafka counts', async () => {
@@ -256,31 +176,6 @@ describe('a KafkaSource on a real broker', { timeout: 180_000 }, () => {
     await execution.close()
   })
 
-  it('restored from its own bytes it goes on where the snapshot was, and a finished split stays finished', async () => {
-    await server.createTopic('restore', { partitions: 2 })
-    await server.java.produce('restore', [...numbered(10), { value: 'x', partition: 1 }])
-    const bounded = source('restore', (builder) => builder.setBounded(OffsetsInitializer.latest()))
-    const first = await execute(bounded)
-    await first.run(() => first.harness.values.includes('4'), 1)
-    const seen = first.harness.values.length
-    const { state, splits } = first.snapshot()
-    await first.close()
-    await server.java.produce('restore', numbered(5, 10))
-    const { splitSerializer, enumeratorStateSerializer } = bounded as KafkaTextSource
-    const restored = {
-      state: enumeratorStateSerializer.deserialize(1, enumeratorStateSerializer.serialize(state)),
-      splits: splits.map((split) => splitSerializer.deserialize(1, splitSerializer.serialize(split))),
-    }
-    const second = await execute(bounded, restored)
-    const rest = await second.run()
-    await second.close()
-    assert.equal(seen + rest.length, 11, 'the stop offsets are those of the first start')
-    assert.deepEqual(
-      [...first.harness.values.slice(0, seen), ...rest].filter((value) => value !== 'x'),
-      numbered(10).map(({ value }) => value),
-    )
-  })
-
   it('group offsets follow completed checkpoints, over markers too', async () => {
     await server.createTopic('groups')
     await server.java.produce('groups', numbered(3), { transactionalId: 'g', end: 'commit' })
@@ -293,17 +188,6 @@ describe('a KafkaSource on a real broker', { timeout: 180_000 }, () => {
     const [committed] = await server.java.groupOffsets('groups-group')
     assert.deepEqual([committed?.topic, committed?.partition, committed?.offset], ['groups', 0, 4])
     await execution.close()
-  })
-
-  it('publishes the positions of a restored checkpoint', async () => {
-    await server.createTopic('publish')
-    const published = source('publish', (builder) => builder.setGroupId('publish-group'))
-    const splits = [
-      { topic: 'publish', partition: 0, startingOffset: { kind: 'at', offset: 5 }, stoppingOffset: undefined } as const,
-    ]
-    const { clock, network, random, logger } = new Execution(published).harness.ports
-    await published.publishPositions(splits, { clock, network, random, logger })
-    assert.equal((await server.java.groupOffsets('publish-group'))[0]?.offset, 5)
   })
 
   it('partitions and topics that appear later are read from their beginning', async () => {
@@ -324,17 +208,6 @@ describe('a KafkaSource on a real broker', { timeout: 180_000 }, () => {
     await execution.run(() => execution.harness.values.length === 2)
     assert.deepEqual(execution.harness.values.toSorted(), ['a1', 'b0'])
     await execution.close()
-  })
-
-  it('a topic or partition that does not exist fails the start by name', async () => {
-    await assert.rejects(execute(source('no-such-topic')), { code: 'KAFKA_UNKNOWN_TOPIC', message: /no-such-topic/ })
-    await server.createTopic('one-partition')
-    const missing = KafkaSource.from({
-      bootstrapServers: server.bootstrapServers,
-      partitions: [{ topic: 'one-partition', partition: 3 }],
-      valueOnlyDeserializer: new SimpleStringSchema(),
-    })
-    await assert.rejects(execute(missing), { code: 'KAFKA_UNKNOWN_PARTITION', message: /one-partition-3/ })
   })
 
   it('whole records carry key, headers, timestamp, null values and text beyond ASCII', async () => {

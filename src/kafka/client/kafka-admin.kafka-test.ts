@@ -196,33 +196,6 @@ suite('the admin client', () => {
     )
   })
 
-  test('connections are kept by broker and purpose', async () => {
-    const control = await cluster.connection(1, 'control')
-    assert.equal(await cluster.connection(1, 'control'), control)
-    const [fetch, again] = await Promise.all([cluster.connection(1, 'fetch'), cluster.connection(1, 'fetch')])
-    assert.equal(fetch, again)
-    assert.notEqual(fetch, control)
-    await assert.rejects(cluster.connection(77, 'control'), { code: 'KAFKA_DISCONNECTED', message: /broker 77/ })
-  })
-
-  test('bootstrap servers that are away are passed over', async () => {
-    const other = connect(`127.0.0.1:1,${server.nodes[0]?.bootstrapServer}`)
-    assert.ok((await new KafkaAdmin(other).listTopics()).includes('made'))
-    await other.close()
-  })
-
-  test('when none is reachable every address is named with its error, in time', async () => {
-    const other = connect('127.0.0.1:1,nowhere.invalid:9092', { 'default.api.timeout.ms': 1_500 })
-    const began = performance.now()
-    await assert.rejects(new KafkaAdmin(other).listTopics(), {
-      code: 'KAFKA_UNREACHABLE',
-      message:
-        /127\.0\.0\.1:1 \(.*ECONNREFUSED.*\), nowhere\.invalid:9092 \(.*(?:ENOTFOUND|EAI_AGAIN).*default\.api\.timeout\.ms.*Check/,
-    })
-    assert.ok(performance.now() - began < 4_000)
-    await other.close()
-  })
-
   test('the death of a broker moves leaders and coordinators, and every call goes on', async () => {
     await admin.createTopics([{ name: 'moving', partitions: 6, replicationFactor: 3 }])
     const producer = new Producer(cluster, parseProducerOptions({}))
