@@ -26,7 +26,7 @@ import {
 import { KafkaServer } from '../../src/testing/index.ts'
 import { connect } from './connect.ts'
 
-const CHAOS_MS = process.env.MILLRACE_LONG === '1' ? 600_000 : 30_000
+const CHAOS_MS = process.env.MILLRACE_LONG === '1' ? 600_000 : 60_000
 const SETTLE_MS = 60_000
 const SEED = Number(process.env.MILLRACE_SEED ?? Date.now() % 1_000_000)
 const PARTITIONS = 3
