@@ -63,6 +63,8 @@ export {
 } from './client/transactions.ts'
 export { BrokerConnection, type BrokerConnectionOptions, type SendOptions } from './connection/broker-connection.ts'
 export type { VersionRange } from './connection/negotiated-versions.ts'
+export type { ConnectionMessage, RequestMessage, RetryMessage } from './metrics/diagnostics.ts'
+export type { KafkaMetrics } from './metrics/kafka-metrics.ts'
 // Parts of messages, which the embedded broker fills in.
 export type {
   AddPartitionsToTxnRequestTopic,

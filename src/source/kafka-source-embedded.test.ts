@@ -102,3 +102,31 @@ test('a topic or partition that does not exist fails the start by name', async (
   })
   await assert.rejects(execute(missing), { code: 'KAFKA_UNKNOWN_PARTITION', message: /one-partition-3/ })
 })
+
+test('the metrics of the consumer are registered with the first split, each partition under its own name, unless told not to', async () => {
+  kafka.createTopic('metered', { partitions: 2 })
+  await kafka.produce('metered', [...numbered(4), { value: 'x', partition: 1 }])
+  const ended = async (register: boolean): Promise<ReadonlyMap<string, number>> => {
+    const execution = await execute(
+      source('metered', (builder) =>
+        builder.setBounded(OffsetsInitializer.latest()).setProperty('register.consumer.metrics', register),
+      ),
+    )
+    await execution.run()
+    const metrics = execution.harness.registry.read()
+    await execution.close()
+    return metrics
+  }
+  const scope = 'KafkaSourceReader.KafkaConsumer.'
+  const metrics = await ended(true)
+  assert.equal(metrics.get(`${scope}records-consumed-total`), 5)
+  assert.ok((metrics.get(`${scope}request-total`) ?? 0) > 0)
+  assert.ok(metrics.has(`${scope}topic.metered.partition.0.records-lag`))
+  assert.ok(metrics.has(`${scope}topic.metered.partition.1.records-lead`))
+  const without = await ended(false)
+  assert.equal(without.get('numRecordsIn'), 5)
+  assert.deepEqual(
+    [...without.keys()].filter((name) => name.startsWith(scope)),
+    [],
+  )
+})

@@ -7,6 +7,7 @@ import {
   BatchReader,
   BatchWriter,
   type FetchedPartition,
+  type KafkaMetrics,
   type KafkaProperties,
   type PartitionTrouble,
   stampBatch,
@@ -178,6 +179,7 @@ export class ScriptedKafka {
     return {
       admin,
       createFetcher: () => fetcher,
+      connectionMetrics: new Map([['connection-count', () => 1]]),
       close: async () => {
         if (open) this.openClients--
         open = false
@@ -310,6 +312,24 @@ class ScriptedFetcher implements SourceFetcher {
 
   endOffset(topic: string, partition: number): number | undefined {
     return this.#fetching.get(partitionName({ topic, partition }))?.log.end
+  }
+
+  lag(topic: string, partition: number): number | undefined {
+    const fetching = this.#fetching.get(partitionName({ topic, partition }))
+    return fetching === undefined ? undefined : fetching.log.end - fetching.position
+  }
+
+  lead(topic: string, partition: number): number | undefined {
+    const fetching = this.#fetching.get(partitionName({ topic, partition }))
+    return fetching === undefined ? undefined : fetching.position - fetching.log.logStart
+  }
+
+  preferredReadReplica(): number {
+    return -1
+  }
+
+  get kafkaMetrics(): KafkaMetrics {
+    return new Map([['records-consumed-total', () => 0]])
   }
 
   metrics(): { requests: number; failures: number; bytes: number } {

@@ -7,6 +7,7 @@ import {
   Fetcher,
   KafkaAdmin,
   KafkaCluster,
+  type KafkaMetrics,
   type KafkaProperties,
   parseClusterOptions,
   parseFetcherOptions,
@@ -19,13 +20,26 @@ export type SourceAdmin = Pick<
 
 export type SourceFetcher = Pick<
   Fetcher,
-  'add' | 'remove' | 'seek' | 'next' | 'available' | 'endOffset' | 'metrics' | 'close'
+  | 'add'
+  | 'remove'
+  | 'seek'
+  | 'next'
+  | 'available'
+  | 'endOffset'
+  | 'lag'
+  | 'lead'
+  | 'preferredReadReplica'
+  | 'metrics'
+  | 'kafkaMetrics'
+  | 'close'
 >
 
 export interface SourceClient {
   readonly admin: SourceAdmin
   /** Called at most once. */
   createFetcher(): SourceFetcher
+  /** Of all its connections, under Java's names. */
+  readonly connectionMetrics: KafkaMetrics
   /** Closes the fetcher as well. Idempotent. */
   close(): Promise<void>
 }
@@ -42,6 +56,7 @@ export const connectKafka: ConnectSource = (properties, ports) => {
       fetcher = new Fetcher(cluster, parseFetcherOptions(properties))
       return fetcher
     },
+    connectionMetrics: cluster.connectionMetrics.gauges,
     close: async () => {
       await fetcher?.close()
       await cluster.close()

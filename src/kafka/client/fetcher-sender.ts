@@ -9,6 +9,7 @@
  * - a failure costs only the partitions it names (those of the request when the connection fails) a pause.
  */
 import { MillraceError, type Timer } from '../../base/index.ts'
+import type { FetchMetrics } from '../metrics/fetch-metrics.ts'
 import { KafkaErrorCode } from '../protocol/errors.ts'
 import { type FetchResponse, type FetchResponsePartitionData, fetchApi } from '../protocol/generated/fetch.ts'
 import { type BatchesSeen, seeBatches } from './fetcher-batches.ts'
@@ -46,13 +47,15 @@ export class FetcherSender {
   readonly #brokers: Map<number, FetcherBroker> = new Map()
   readonly #unrouted: Set<FetcherPartition> = new Set()
   readonly counts: { requests: number; failures: number } = { requests: 0, failures: 0 }
+  readonly #metrics: FetchMetrics
   #scheduled = false
   #asking = false
   #closed = false
   #timer: Timer | undefined
   #timerAtMs = 0
 
-  constructor(cluster: FetcherCluster, options: FetcherOptions, out: FetchedData) {
+  constructor(cluster: FetcherCluster, options: FetcherOptions, metrics: FetchMetrics, out: FetchedData) {
+    this.#metrics = metrics
     this.#cluster = cluster
     this.#options = options
     this.#out = out
@@ -241,8 +244,10 @@ export class FetcherSender {
     this.counts.requests++
     const { session } = broker
     const { request, version } = fetchRequest(this.#cluster, connection, this.#options, broker, asked)
+    const askedMs = this.#now()
     const response = await connection.send(fetchApi, request, { version })
     if (this.#closed) return
+    this.#metrics.fetched(recordBytes(response), this.#now() - askedMs, response.throttleTimeMs)
     if (response.throttleTimeMs > 0) broker.notBeforeMs = this.#now() + response.throttleTimeMs
     if (response.errorCode === KafkaErrorCode.NONE) {
       session.answered(response)
@@ -408,4 +413,10 @@ export class FetcherSender {
   #now(): number {
     return this.#cluster.ports.clock.monotonic()
   }
+}
+
+function recordBytes(response: FetchResponse): number {
+  let bytes = 0
+  for (const { partitions } of response.responses) for (const { records } of partitions) bytes += records?.length ?? 0
+  return bytes
 }

@@ -10,6 +10,8 @@
  * - nothing is allocated per record; per part of a response one small object.
  */
 import { assert, MillraceError } from '../../base/index.ts'
+import { FetchMetrics } from '../metrics/fetch-metrics.ts'
+import type { KafkaMetrics } from '../metrics/kafka-metrics.ts'
 import type { AbortedTransaction } from '../records/aborted-transaction-filter.ts'
 import { BatchReader } from '../records/batch-reader.ts'
 import { corruptBatch } from '../records/corrupt-batch.ts'
@@ -82,17 +84,21 @@ export class Fetcher {
   readonly #partitions: Map<string, Map<number, FetcherPartition>> = new Map()
   readonly #sender: FetcherSender
   readonly #reader: FetcherReader
+  readonly #metrics: FetchMetrics
   #ready: Ready[] = []
   /** What was handed out last, until the next call of `next`; void after a seek or removal. */
   #current: { readonly part: Part; readonly endOffset: number; readonly endEpoch: number; valid: boolean } | undefined
   #bytes = 0
+  /** Of the reader's count, those that are in the metrics. */
+  #recordsCounted = 0
   #waiting: { readonly promise: Promise<void>; readonly resolve: () => void } | undefined
   #closed = false
 
   constructor(cluster: FetcherCluster, options: FetcherOptions) {
     this.#options = options
     this.#reader = new FetcherReader(options.isolationLevel)
-    this.#sender = new FetcherSender(cluster, options, {
+    this.#metrics = new FetchMetrics(cluster.ports.clock)
+    this.#sender = new FetcherSender(cluster, options, this.#metrics, {
       data: (state, part, seen, held) => {
         const records = part.records
         assert(records !== null, 'data has records')
@@ -208,6 +214,17 @@ export class Fetcher {
     return Math.max(0, end - (this.position(topic, partition) ?? end))
   }
 
+  /** Records between the beginning of the log and the position: how far the reader is from losing what it has not read. */
+  lead(topic: string, partition: number): number | undefined {
+    const start = this.#find(topic, partition)?.logStartOffset ?? -1
+    return start < 0 ? undefined : Math.max(0, (this.position(topic, partition) ?? start) - start)
+  }
+
+  /** The follower that is read instead of the leader (KIP-392), -1 when it is the leader. */
+  preferredReadReplica(topic: string, partition: number): number {
+    return this.#find(topic, partition)?.readReplica ?? -1
+  }
+
   /** The end that was last seen: the last stable offset under read_committed, else the high watermark. */
   endOffset(topic: string, partition: number): number | undefined {
     const state = this.#find(topic, partition)
@@ -218,6 +235,11 @@ export class Fetcher {
 
   metrics(): FetcherMetrics {
     return { ...this.#sender.counts, bytes: this.#bytes }
+  }
+
+  /** Under the names of Java's consumer. */
+  get kafkaMetrics(): KafkaMetrics {
+    return this.#metrics.gauges
   }
 
   /** Idempotent. Requests under way are answered to nobody; the connections belong to the cluster. */
@@ -268,10 +290,18 @@ export class Fetcher {
       current.part.state.position = current.endOffset
       current.part.state.positionEpoch = current.endEpoch
     }
+    this.#count(current.part.state)
     const viewed = this.#reader.viewed
     // Its memory may be used again from now on: nothing can be read through the reader any more.
     this.#reader.reset('', -1, EMPTY, 0)
     this.#sender.released(current.part.held, viewed)
+  }
+
+  #count({ topic, partition, logStartOffset, position }: FetcherPartition): void {
+    const records = this.#reader.recordsReached - this.#recordsCounted
+    this.#recordsCounted += records
+    const end = this.endOffset(topic, partition) ?? position
+    this.#metrics.walked(records, Math.max(0, end - position), Math.max(0, position - logStartOffset))
   }
 
   #handOut(part: Part): FetchedPartition | PartitionTrouble | undefined {

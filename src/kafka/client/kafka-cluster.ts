@@ -9,6 +9,7 @@ import { MillraceError } from '../../base/index.ts'
 import type { BrokerConnection } from '../connection/broker-connection.ts'
 import { CLIENT_SOFTWARE_NAME, CLIENT_SOFTWARE_VERSION } from '../connection/broker-connection.ts'
 import { clientClosed, describePeer } from '../connection/connection-errors.ts'
+import { ConnectionMetrics } from '../metrics/connection-metrics.ts'
 import { KafkaErrorCode } from '../protocol/errors.ts'
 import { apiVersionsApi } from '../protocol/generated/api-versions.ts'
 import { type FindCoordinatorResponse, findCoordinatorApi } from '../protocol/generated/find-coordinator.ts'
@@ -31,6 +32,8 @@ export class KafkaCluster {
   readonly options: ClusterOptions
   readonly ports: KafkaPorts
   readonly metadata: ClusterMetadata
+  /** Of all its connections together. */
+  readonly connectionMetrics: ConnectionMetrics
   readonly #slots: Map<string, ConnectionSlot> = new Map()
   readonly #coordinators: Map<string, number> = new Map()
   readonly #closing: AbortController = new AbortController()
@@ -38,9 +41,10 @@ export class KafkaCluster {
 
   constructor(options: ClusterOptions, ports: KafkaPorts) {
     this.options = options
-    this.ports = ports
+    this.connectionMetrics = new ConnectionMetrics(ports.clock)
+    this.ports = { ...ports, connectionMetrics: this.connectionMetrics }
     const closing = this.#closing.signal
-    this.#finder = new BrokerFinder(options, ports, closing, {
+    this.#finder = new BrokerFinder(options, this.ports, closing, {
       known: () => this.metadata.brokers(),
       slot: (nodeId) => this.#slot(nodeId, 'control'),
     })

@@ -4,6 +4,7 @@
  * somebody else, or to a part of the client that has no counterpart here).
  */
 import { type Clock, type Logger, MillraceError, type Network, type Random } from '../../base/index.ts'
+import type { ConnectionMetrics } from '../metrics/connection-metrics.ts'
 import type { CompressionCodec } from '../records/compression.ts'
 import { type KafkaProperties, PropertyValues } from './property-values.ts'
 
@@ -15,6 +16,8 @@ export interface KafkaPorts {
   readonly clock: Clock
   readonly random: Random
   readonly logger: Logger
+  /** Where connections count what they do; a cluster has its own. */
+  readonly connectionMetrics?: ConnectionMetrics
 }
 
 export interface BrokerAddress {

@@ -3,6 +3,7 @@
  * double from retry.backoff.ms to retry.backoff.max.ms with a fifth of chance, so that many clients do not come at once.
  */
 import { type Clock, MillraceError, type Random } from '../../base/index.ts'
+import { type RetryMessage, retryChannel } from '../metrics/diagnostics.ts'
 import type { ClusterOptions, KafkaPorts } from './options.ts'
 
 export interface RetryingClient {
@@ -49,6 +50,10 @@ export async function retrying<T>(
     }
     const pauseMs = backoffMs(client.options, client.ports.random, number)
     if (pauseMs >= remaining()) throw givingUp(number + 1)
+    if (retryChannel.hasSubscribers) {
+      const message: RetryMessage = { doing, attempt: number + 1, delayMs: pauseMs, error: last }
+      retryChannel.publish(message)
+    }
     await clock.sleep(pauseMs, limits.signal)
   }
 }

@@ -7,6 +7,13 @@
  * that is pending; after that the connection is `closed` for good, and a new one has to be made.
  */
 import type { Clock, Network, NetworkConnection, Timer } from '../../base/index.ts'
+import type { ConnectionMetrics } from '../metrics/connection-metrics.ts'
+import {
+  type ConnectionMessage,
+  connectionChannel,
+  type RequestMessage,
+  requestChannel,
+} from '../metrics/diagnostics.ts'
 import type { AnyApi, Api, Input } from '../protocol/api.ts'
 import { KafkaErrorCode } from '../protocol/errors.ts'
 import { decodeResponse, encodeRequest } from '../protocol/frame.ts'
@@ -40,6 +47,13 @@ export interface BrokerConnectionOptions extends Peer {
   readonly responseBytesMax?: number
 }
 
+export interface ConnectionPorts {
+  readonly network: Network
+  readonly clock: Clock
+  /** Those of the client that the connection belongs to. */
+  readonly connectionMetrics?: ConnectionMetrics
+}
+
 export interface SendOptions {
   readonly version?: number
   readonly timeoutMs?: number
@@ -58,6 +72,8 @@ interface PendingRequest {
   readonly reject: (error: unknown) => void
   chunks: readonly Uint8Array[]
   deadlineMs: number
+  /** Monotonic; -1 before it is handed to the network. */
+  writtenMs: number
 }
 
 const IN_FLIGHT_REQUESTS_MAX = 64
@@ -71,6 +87,7 @@ export class BrokerConnection implements Peer {
   readonly port: number
   readonly #options: BrokerConnectionOptions
   readonly #clock: Clock
+  readonly #metrics: ConnectionMetrics | undefined
   readonly #receiver: FrameReceiver = new FrameReceiver({
     announced: (bytes, correlationId) => this.#announced(bytes, correlationId),
     frame: (frame) => this.#answered(frame),
@@ -93,21 +110,19 @@ export class BrokerConnection implements Peer {
   #closed = false
   #retiring = false
 
-  private constructor(options: BrokerConnectionOptions, clock: Clock) {
+  private constructor(options: BrokerConnectionOptions, { clock, connectionMetrics }: ConnectionPorts) {
     this.nodeId = options.nodeId
     this.host = options.host
     this.port = options.port
     this.#options = options
     this.#clock = clock
+    this.#metrics = connectionMetrics
     this.#lastUsedMs = clock.monotonic()
   }
 
   /** Resolves when the connection stands and the versions are agreed; both within the set-up timeout. */
-  static async open(
-    options: BrokerConnectionOptions,
-    ports: { readonly network: Network; readonly clock: Clock },
-  ): Promise<BrokerConnection> {
-    const connection = new BrokerConnection(options, ports.clock)
+  static async open(options: BrokerConnectionOptions, ports: ConnectionPorts): Promise<BrokerConnection> {
+    const connection = new BrokerConnection(options, ports)
     await connection.#connect(ports.network)
     try {
       await connection.#agreeOnVersions()
@@ -155,6 +170,7 @@ export class BrokerConnection implements Peer {
         bytes: chunks.reduce((sum, chunk) => sum + chunk.length, 0),
         timeoutMs,
         deadlineMs,
+        writtenMs: -1,
         expectNoResponse: options.expectNoResponse ?? false,
         resolve: resolve as (response: unknown) => void,
         reject,
@@ -195,6 +211,8 @@ export class BrokerConnection implements Peer {
       throw notConnected(this, error)
     }
     if (this.#closed) throw notConnected(this, new Error('it was closed at once'))
+    this.#metrics?.opened()
+    if (connectionChannel.hasSubscribers) this.#tell('opened')
   }
 
   async #agreeOnVersions(): Promise<void> {
@@ -241,6 +259,8 @@ export class BrokerConnection implements Peer {
     this.#lastUsedMs = this.#clock.monotonic()
     const chunks = request.chunks
     request.chunks = []
+    request.writtenMs = this.#lastUsedMs
+    this.#metrics?.sent(request.bytes)
     if (!request.expectNoResponse) {
       this.#inFlight.push(request)
       this.#inFlightBytes += request.bytes
@@ -282,6 +302,8 @@ export class BrokerConnection implements Peer {
     this.#inFlight.shift()
     this.#inFlightBytes -= request.bytes
     this.#lastUsedMs = this.#clock.monotonic()
+    this.#metrics?.answered(frame.length, this.#lastUsedMs - request.writtenMs)
+    if (requestChannel.hasSubscribers) this.#tellRequest(request, frame.length)
     this.#throttle((response as { readonly throttleTimeMs?: number }).throttleTimeMs ?? 0)
     request.resolve(response)
     this.#flush()
@@ -337,14 +359,44 @@ export class BrokerConnection implements Peer {
   #end(cause: unknown, now?: number): void {
     if (this.#closed) return
     this.#closed = true
+    if (this.#network !== undefined) {
+      this.#metrics?.closed()
+      if (connectionChannel.hasSubscribers) this.#tell('closed', cause)
+    }
     for (const timer of [this.#throttleTimer, this.#deadlineTimer, this.#idleTimer]) timer?.cancel()
     const sent = this.#inFlight.drain()
     const unsent = this.#waiting.drain()
     this.#inFlightBytes = 0
     this.#network?.destroy()
     const first = sent[0]
-    for (const request of sent) request.reject(this.#reason(request, true, cause, now, request === first))
-    for (const request of unsent) request.reject(this.#reason(request, false, cause, now, false))
+    for (const request of sent) this.#reject(request, this.#reason(request, true, cause, now, request === first))
+    for (const request of unsent) this.#reject(request, this.#reason(request, false, cause, now, false))
+  }
+
+  #reject(request: PendingRequest, error: unknown): void {
+    if (requestChannel.hasSubscribers) this.#tellRequest(request, 0, error)
+    request.reject(error)
+  }
+
+  #tell(event: ConnectionMessage['event'], cause?: unknown): void {
+    const { nodeId, host, port } = this
+    const byClient = event === 'closed' && isCode(cause, 'CANCELLED')
+    const ended = event === 'closed' ? { byClient, ...(byClient || cause === undefined ? {} : { error: cause }) } : {}
+    const message: ConnectionMessage = { event, clientId: this.#options.clientId, nodeId, host, port, ...ended }
+    connectionChannel.publish(message)
+  }
+
+  #tellRequest(request: PendingRequest, responseBytes: number, error?: unknown): void {
+    const { nodeId, host, port } = this
+    const { version, correlationId, bytes, writtenMs } = request
+    const message: RequestMessage = {
+      clientId: this.#options.clientId,
+      ...{ nodeId, host, port },
+      ...{ api: request.api.name, version, correlationId, requestBytes: bytes, responseBytes },
+      latencyMs: writtenMs < 0 ? 0 : this.#clock.monotonic() - writtenMs,
+      ...(error === undefined ? {} : { error }),
+    }
+    requestChannel.publish(message)
   }
 
   #reason(request: PendingRequest, sent: boolean, cause: unknown, now: number | undefined, first: boolean): unknown {

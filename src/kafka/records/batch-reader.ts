@@ -101,6 +101,8 @@ export class BatchReader implements RecordBatchView, RecordView {
   maxTimestamp = -1
   /** Whether views of the response's bytes were handed out since `reset`; they may be kept, so its memory must stay. */
   viewed = false
+  /** Records that were within reach of `next`, of everything that this reader has walked. */
+  recordsReached = 0
   /** Whether the response ended within a batch. With no batch before it, the fetch size was too small for it. */
   truncated = false
 
@@ -377,6 +379,7 @@ export class BatchReader implements RecordBatchView, RecordView {
         throw this.#corruptHere(`bytes are left after its ${this.recordCount} records`)
       }
       if (index.count > 0) {
+        this.recordsReached += index.count
         this.#at = 0
         return true
       }

@@ -158,7 +158,7 @@ export class KafkaSourceReader<T> implements SourceReader<KafkaPartitionSplit> {
     const reading = new SplitReading(split, this.#context.output.forSplit(name))
     this.#readings.set(name, reading)
     this.#unfinished++
-    this.#metrics.addSplit(reading)
+    this.#metrics.addSplit(reading, () => this.#fetcher)
     if (reading.atEnd) this.#finish(reading)
     else if (reading.position !== undefined) this.#fetch().add(reading.topic, reading.partition, reading.position)
     else this.#inBackground(this.#beginEarliest(reading))
@@ -260,8 +260,12 @@ export class KafkaSourceReader<T> implements SourceReader<KafkaPartitionSplit> {
   }
 
   #fetch(): SourceFetcher {
-    this.#fetcher ??= this.#connected().createFetcher()
-    return this.#fetcher
+    if (this.#fetcher !== undefined) return this.#fetcher
+    const client = this.#connected()
+    const fetcher = client.createFetcher()
+    this.#metrics.addClient(client.connectionMetrics, fetcher.kafkaMetrics)
+    this.#fetcher = fetcher
+    return fetcher
   }
 
   /** Connects at the first split: a subtask without any opens no connection. */

@@ -41,6 +41,7 @@ import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
 import java.util.concurrent.Executors;
 import java.util.concurrent.atomic.AtomicReference;
+import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.AlterConfigOp;
 import org.apache.kafka.clients.admin.ConfigEntry;
@@ -63,6 +64,8 @@ import org.apache.kafka.clients.consumer.OffsetAndMetadata;
 import org.apache.kafka.clients.producer.KafkaProducer;
 import org.apache.kafka.clients.producer.ProducerRecord;
 import org.apache.kafka.common.IsolationLevel;
+import org.apache.kafka.common.Metric;
+import org.apache.kafka.common.MetricName;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
@@ -220,6 +223,7 @@ public final class KafkaTools {
       case "produce": return produce(args);
       case "endTransaction": return endTransaction(args);
       case "read": return read(args);
+      case "metricNames": return metricNames(args);
       default: throw new IllegalArgumentException("unknown request " + op);
     }
   }
@@ -626,6 +630,30 @@ public final class KafkaTools {
       }
     }
     return object("count", count, "ends", sortedOffsets(ends));
+  }
+
+  /** The names of the metrics that Java's clients have after one record was written to the topic and read. */
+  private Object metricNames(JsonNode args) throws Exception {
+    String topic = args.get("topic").asText();
+    Map<String, Object> config = Map.of("bootstrap.servers", bootstrap, "auto.offset.reset", "earliest");
+    Map<String, Object> names = new TreeMap<>();
+    try (KafkaProducer<byte[], byte[]> producer =
+        new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer())) {
+      producer.send(new ProducerRecord<>(topic, new byte[1])).get();
+      names.put("producer", metricNames(producer.metrics()));
+    }
+    try (KafkaConsumer<byte[], byte[]> consumer =
+        new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
+      consumer.assign(List.of(new TopicPartition(topic, 0)));
+      long deadline = System.nanoTime() + 30_000_000_000L;
+      while (consumer.poll(Duration.ofMillis(200)).isEmpty() && System.nanoTime() < deadline) {}
+      names.put("consumer", metricNames(consumer.metrics()));
+    }
+    return names;
+  }
+
+  private static Object metricNames(Map<MetricName, ? extends Metric> metrics) {
+    return sorted(metrics.keySet().stream().map(MetricName::name).collect(Collectors.toSet()));
   }
 
   private static void writeRecord(DataOutputStream out, ConsumerRecord<byte[], byte[]> record) throws IOException {
