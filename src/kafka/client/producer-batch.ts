@@ -1,7 +1,8 @@
 /**
  * One batch on its way: open (records are appended), closed (in its partition's queue), in flight, acknowledged. It belongs to
  * one partition and one scope for ever, and once stamped its bytes never change: what is sent again is the same bytes under
- * the same sequence, so that a broker can tell a repetition.
+ * the same sequence, so that a broker can tell a repetition. A batch that is too large for its topic ends as several smaller
+ * ones, which take over its place and its sequence (producer-split.ts).
  */
 import { assert } from '../../base/index.ts'
 import type { BatchWriter } from '../records/batch-writer.ts'
@@ -22,6 +23,11 @@ export class ProducerBatch {
   nudged = false
   attempts = 0
   baseSequence = -1
+  /** Its records without compression, with the header; known when stamped. */
+  plainBytes = 0
+  /** It is part of a batch that may have been written before it was refused: an attempt before that had no clear answer. */
+  doubtful = false
+  #sequenceIsGiven = false
   #bytes: Buffer | undefined
 
   constructor(lane: ProducerLane, scope: ProducerScope, writer: BatchWriter, capacity: number, openedAtMs: number) {
@@ -30,6 +36,12 @@ export class ProducerBatch {
     this.writer = writer
     this.capacity = capacity
     this.openedAtMs = openedAtMs
+  }
+
+  /** The place in the sequence comes from the batch that this one is a part of. */
+  takeOver(baseSequence: number): void {
+    this.baseSequence = baseSequence
+    this.#sequenceIsGiven = true
   }
 
   /** What it takes in a request, before compression. */
@@ -42,8 +54,10 @@ export class ProducerBatch {
     if (this.#bytes !== undefined) return this.#bytes
     const { identity, transactionalId } = this.scope
     assert(identity !== undefined, 'a batch is stamped when its identity is known')
-    this.baseSequence =
-      identity.producerId < 0 ? -1 : this.lane.takeSequences(this.scope.sequences, this.writer.recordCount)
+    this.plainBytes = this.writer.sizeBytes
+    if (!this.#sequenceIsGiven && identity.producerId >= 0) {
+      this.baseSequence = this.lane.takeSequences(this.scope.sequences, this.writer.recordCount)
+    }
     this.#bytes = this.writer.close({
       producerId: identity.producerId,
       producerEpoch: identity.epoch,

@@ -12,6 +12,8 @@ import type { ProducerScope } from './producer-scope.ts'
 export type ProduceVerdict =
   | { readonly kind: 'acknowledged' }
   | { readonly kind: 'again'; readonly metadata: boolean; readonly delayMs: number | undefined }
+  /** Too large as one batch; its parts may not be. */
+  | { readonly kind: 'split' }
   | { readonly kind: 'failed'; readonly error: MillraceError }
 
 export interface ProducePlace {
@@ -20,9 +22,13 @@ export interface ProducePlace {
   readonly scope: ProducerScope
   readonly records: number
   readonly bytes: number
+  /** Without compression. */
+  readonly plainBytes: number
   readonly baseSequence: number
   /** Whether it is the first batch of its partition that is not acknowledged. */
   readonly first: boolean
+  /** See ProducerBatch. */
+  readonly doubtful: boolean
   readonly logStartOffset: number
   /** What the broker says about it. */
   readonly message: string | null
@@ -31,6 +37,7 @@ export interface ProducePlace {
 /** A transaction before this one is still being ended: soon over (KIP-447 and Java's client use 20 ms too). */
 export const CONCURRENT_TRANSACTIONS_MS = 20
 
+const SPLIT: ProduceVerdict = { kind: 'split' }
 const ACKNOWLEDGED: ProduceVerdict = { kind: 'acknowledged' }
 const AGAIN: ProduceVerdict = { kind: 'again', metadata: false, delayMs: undefined }
 const AGAIN_ELSEWHERE: ProduceVerdict = { kind: 'again', metadata: true, delayMs: undefined }
@@ -47,6 +54,9 @@ export function produceVerdict(errorCode: number, place: ProducePlace): ProduceV
       return place.first ? { kind: 'failed', error: gap(errorCode, place) } : AGAIN
     case KafkaErrorCode.UNKNOWN_PRODUCER_ID:
       return place.logStartOffset === -1 || !place.first ? AGAIN : { kind: 'failed', error: gap(errorCode, place) }
+    case KafkaErrorCode.MESSAGE_TOO_LARGE:
+    case KafkaErrorCode.RECORD_LIST_TOO_LARGE:
+      return place.records > 1 ? SPLIT : { kind: 'failed', error: tooLarge(errorCode, place) }
     default: {
       const { retriable, staleMetadata } = kafkaError(errorCode)
       if (!retriable) return { kind: 'failed', error: refused(errorCode, place) }
@@ -74,6 +84,7 @@ const NOTHING_COMMITTED =
   'Records of this transaction are not visible to read_committed readers and come again after recovery.'
 
 function gap(errorCode: number, place: ProducePlace): MillraceError {
+  if (place.doubtful) return splitTooLate(errorCode, place)
   const consequence =
     place.scope.transactionalId === undefined
       ? 'Records acknowledged since the last checkpoint may be missing from the topic; they come again after recovery.'
@@ -90,13 +101,42 @@ export function refused(errorCode: number, place: ProducePlace): MillraceError {
   const { code, name, meaning } = classify(errorCode, 'produce')
   const said = place.message === null || place.message === '' ? '' : ` (${place.message})`
   const lost = place.scope.transactionalId === undefined ? 'Nothing after it is written.' : NOTHING_COMMITTED
-  const size =
-    code === 'KAFKA_RECORD_TOO_LARGE'
-      ? ` It has ${place.bytes} bytes: lower batch.size, or raise max.message.bytes of the topic.`
-      : ''
-  return new MillraceError(code, `Writing ${where(place)} was answered ${name}${said}: ${meaning}.${size} ${lost}`, {
+  return new MillraceError(code, `Writing ${where(place)} was answered ${name}${said}: ${meaning}. ${lost}`, {
     next: STOPS,
   })
+}
+
+/** A batch of one record, which cannot be split. */
+function tooLarge(errorCode: number, place: ProducePlace): MillraceError {
+  const { code, name } = classify(errorCode, 'produce')
+  const said = place.message === null || place.message === '' ? '' : ` (${place.message})`
+  const lost = place.scope.transactionalId === undefined ? 'Nothing after it is written.' : NOTHING_COMMITTED
+  const plain = place.bytes === place.plainBytes ? '' : ` (${place.plainBytes} before compression)`
+  const limit =
+    errorCode === KafkaErrorCode.MESSAGE_TOO_LARGE
+      ? 'max.message.bytes of the topic (of the broker: message.max.bytes)'
+      : 'segment.bytes of the topic'
+  return new MillraceError(
+    code,
+    `A single record for ${place.topic}-${place.partition}, ${describeScope(place.scope)}, was answered ${name}${said}: alone in its batch it takes ${place.bytes} bytes${plain}, more than the topic allows. It was not written. ${lost} Raise ${limit} above that, set compression.type, or write smaller records; a restart meets it again.`,
+    { next: STOPS },
+  )
+}
+
+/**
+ * The parts of a batch do not continue the sequence: an attempt whose answer was lost had written the whole of it, then the limit
+ * of the topic was lowered, and the repetition was refused for its size before the broker looked whether it has it.
+ */
+function splitTooLate(errorCode: number, place: ProducePlace): MillraceError {
+  const consequence =
+    place.scope.transactionalId === undefined
+      ? 'Its records are most likely in the topic, and come again after recovery: twice then.'
+      : NOTHING_COMMITTED
+  return new MillraceError(
+    'KAFKA_PRODUCE_FAILED',
+    `The leader answered ${kafkaError(errorCode).name} for ${where(place)} which is part of a larger one that was refused for its size after an attempt without an answer: max.message.bytes of the topic was lowered between the two, and whether the larger one had been written is not known. ${consequence}`,
+    { next: STOPS },
+  )
 }
 
 /** Nothing came of it within delivery.timeout.ms. */

@@ -9,7 +9,8 @@
  *   transaction before it, whatever is repeated;
  * - until the broker has acknowledged a batch under an identity, and again after a failure, only one is in flight: a broker that does not know a producer
  *   takes any sequence, so that behind a first batch that failed the second one would be taken for the beginning;
- * - sequences begin at 0 for each identity and grow by the records of each batch.
+ * - sequences begin at 0 for each identity and grow by the records of each batch;
+ * - the parts of a batch that was split stand in its place, and count as batches that failed.
  */
 import { assert } from '../../base/index.ts'
 import type { ProducerBatch } from './producer-batch.ts'
@@ -19,6 +20,15 @@ const REMEMBERED_MS = 15 * 60_000
 
 /** Sequences are int32 and begin again at 0 after the largest. */
 const SEQUENCE_MAX = 0x7fff_ffff
+
+/** A topic whose limit made batches be split may have a higher one again: after so long full batches are tried. */
+const LIMIT_REMEMBERED_MS = 5 * 60_000
+
+/** The sequence of the record that is so many records behind `first`. */
+export function sequenceAfter(first: number, records: number): number {
+  const left = SEQUENCE_MAX - first
+  return records > left ? records - left - 1 : first + records
+}
 
 export class ProducerLane {
   readonly topic: string
@@ -33,6 +43,9 @@ export class ProducerLane {
   failures = 0
   /** The size of the last batch, from which the buffer of the next one is chosen. */
   lastBytes = 0
+  /** What a batch may take without compression, as far as refusals have shown, and when the last one was. */
+  #bytesMax: number = Number.POSITIVE_INFINITY
+  #bytesMaxAtMs = 0
   #sequences: object | undefined
   /** The row of sequences that the broker has seen a batch of, and when the last one was acknowledged. */
   #confirmed: object | undefined
@@ -80,6 +93,27 @@ export class ProducerLane {
     this.#landed(batch)
   }
 
+  /** Was refused as too large: these take its place, in order. */
+  split(batch: ProducerBatch, parts: readonly ProducerBatch[]): void {
+    const index = this.pending.indexOf(batch)
+    assert(index >= 0 && parts.length > 1, 'what is split was in flight, and its parts are smaller')
+    this.failed(batch)
+    this.pending.splice(index, 1, ...parts)
+  }
+
+  /** What a batch that is begun now may take: large ones would only be split again. */
+  bytesMax(nowMs: number): number {
+    if (nowMs - this.#bytesMaxAtMs >= LIMIT_REMEMBERED_MS) this.#bytesMax = Number.POSITIVE_INFINITY
+    return this.#bytesMax
+  }
+
+  /** A batch of so many bytes was refused; returns what its parts may take. */
+  refusedAsTooLarge(plainBytes: number, nowMs: number): number {
+    this.#bytesMax = Math.min(this.bytesMax(nowMs), Math.ceil(plainBytes / 2))
+    this.#bytesMaxAtMs = nowMs
+    return this.#bytesMax
+  }
+
   /** The first sequence of a batch with so many records, under this identity. */
   takeSequences(sequences: object, records: number): number {
     if (this.#sequences !== sequences) {
@@ -87,8 +121,7 @@ export class ProducerLane {
       this.#nextSequence = 0
     }
     const first = this.#nextSequence
-    const left = SEQUENCE_MAX - first
-    this.#nextSequence = records > left ? records - left - 1 : first + records
+    this.#nextSequence = sequenceAfter(first, records)
     return first
   }
 

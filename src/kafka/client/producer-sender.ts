@@ -39,6 +39,8 @@ class ProducerBroker {
 
 export interface SenderEvents {
   acknowledged(batch: ProducerBatch): void
+  /** The batch is too large: its parts, which count instead of it. */
+  split(batch: ProducerBatch): readonly ProducerBatch[]
   failed(error: MillraceError): void
 }
 
@@ -51,7 +53,12 @@ export class ProducerSender {
   /** Lanes with closed batches; those that may be sent are in the `ready` of their leader, those without one here. */
   readonly #active: Set<ProducerLane> = new Set()
   readonly #leaderless: Set<ProducerLane> = new Set()
-  readonly counts: { requests: number; retries: number; bytes: number } = { requests: 0, retries: 0, bytes: 0 }
+  readonly counts: { requests: number; retries: number; splits: number; bytes: number } = {
+    requests: 0,
+    retries: 0,
+    splits: 0,
+    bytes: 0,
+  }
   #readyBytes = 0
   #scheduled = false
   #refreshing = false
@@ -264,6 +271,9 @@ export class ProducerSender {
       case 'failed':
         this.#fail(verdict.error)
         return false
+      case 'split':
+        this.#split(batch)
+        return false
       case 'again': {
         const { lane } = batch
         const delay = verdict.delayMs ?? backoffMs(this.#cluster.options, this.#cluster.ports.random, lane.failures++)
@@ -281,6 +291,17 @@ export class ProducerSender {
     if (lane.pending.length === 0) this.#active.delete(lane)
     else if (!this.#leaderless.has(lane)) this.ready(lane)
     this.#events.acknowledged(batch)
+  }
+
+  #split(batch: ProducerBatch): void {
+    const { lane } = batch
+    const parts = this.#events.split(batch)
+    this.counts.splits++
+    const { topic, partition } = lane
+    const fields = { topic, partition, bytes: batch.sizeBytes, parts: parts.length }
+    this.#cluster.ports.logger.debug(fields, 'a batch was too large for its topic and is sent in parts')
+    lane.split(batch, parts)
+    if (!this.#leaderless.has(lane)) this.ready(lane)
   }
 
   #again(batch: ProducerBatch, delayMs: number): void {
@@ -386,8 +407,10 @@ export class ProducerSender {
       scope: batch.scope,
       records: batch.writer.recordCount,
       bytes: batch.sizeBytes,
+      plainBytes: batch.plainBytes,
       baseSequence: batch.baseSequence,
       first: batch.lane.pending[0] === batch,
+      doubtful: batch.doubtful,
       logStartOffset: answer?.logStartOffset ?? -1,
       message: answer?.errorMessage ?? null,
     }

@@ -1,7 +1,7 @@
 /**
- * For tests of the producer: a cluster in memory that keeps logs as Kafka's brokers do (leaders,
- * producer epochs, sequences, the last five batches remembered, partitions of a version 1 transaction) and does what a script
- * says: answer an error before or after appending, break a connection before or after, hold an answer back.
+ * For tests of the producer: a cluster in memory that keeps logs as Kafka's brokers do (leaders, producer epochs, sequences,
+ * the last five batches remembered, partitions of a version 1 transaction, a limit for the size of a batch) and does what a
+ * script says: answer an error before or after appending, break a connection before or after, hold an answer back.
  *
  * It reads the bytes of a batch when it serves the request, not when it is sent, so that a buffer used again too early shows.
  */
@@ -41,6 +41,12 @@ interface ProducerState {
 
 export class DoubleLog {
   leader: number
+  /** max.message.bytes; checked before anything is known of the producer, as Kafka does. */
+  bytesMax: number = Number.POSITIVE_INFINITY
+  /** How many batches were refused for their size that stood in the log already. */
+  refusedThoughWritten = 0
+  /** Bytes of each batch appended. */
+  readonly sizes: number[] = []
   readonly batches: Appended[] = []
   readonly producers: Map<number, ProducerState> = new Map()
 
@@ -164,6 +170,10 @@ export class DoubleCluster implements ProducerCluster {
       const known = this.enlisted.get(`${transactional}/${producerId}/${producerEpoch}`)
       if (known?.has(name) !== true) return KafkaErrorCode.INVALID_TXN_STATE
     }
+    if (bytes.length > log.bytesMax) {
+      if (isWritten(log, producerId, producerEpoch, baseSequence)) log.refusedThoughWritten++
+      return KafkaErrorCode.MESSAGE_TOO_LARGE
+    }
     if (producerId >= 0) {
       const code = sequence(log, producerId, producerEpoch, baseSequence, recordCount)
       if (code !== undefined) return code
@@ -171,6 +181,7 @@ export class DoubleCluster implements ProducerCluster {
     const values: string[] = []
     while (reader.next()) values.push(reader.valueString() ?? '')
     log.batches.push({ producerId, epoch: producerEpoch, values })
+    log.sizes.push(bytes.length)
     return KafkaErrorCode.NONE
   }
 }
@@ -201,6 +212,11 @@ function sequence(
   state.lastSequence = last
   state.recent = [...state.recent, { first, last }].slice(-5)
   return undefined
+}
+
+function isWritten(log: DoubleLog, producerId: number, epoch: number, baseSequence: number): boolean {
+  const state = log.producers.get(producerId)
+  return state !== undefined && state.epoch === epoch && baseSequence <= state.lastSequence
 }
 
 class DoubleConnection implements ProducerConnection {

@@ -18,6 +18,7 @@ import type { ProducerLane } from './producer-lane.ts'
 import { ProducerMemory } from './producer-memory.ts'
 import { ProducerScope, type SealedTransaction } from './producer-scope.ts'
 import { ProducerSender } from './producer-sender.ts'
+import { splitBatch } from './producer-split.ts'
 import { type LaneWriter, ProducerTopic } from './producer-topic.ts'
 import type { ProducerIdentity, TransactionVersion } from './transactions.ts'
 
@@ -31,6 +32,8 @@ export interface ProducerMetrics {
   readonly batches: number
   readonly requests: number
   readonly retries: number
+  /** Batches that were too large for their topic and sent in parts. */
+  readonly splits: number
   readonly bytesSent: number
   /** From the first append to a batch to its acknowledgement, for the last batch acknowledged; -1 before that. */
   readonly sendTimeMs: number
@@ -73,6 +76,7 @@ export class Producer {
     this.#memory = new ProducerMemory(options.bufferMemory, options.batchSize)
     this.#sender = new ProducerSender(cluster, options, {
       acknowledged: (batch) => this.#acknowledged(batch),
+      split: (batch) => this.#split(batch),
       failed: (error) => this.#fail(error),
     })
     this.#enlistment = new ProducerEnlistment(cluster, options, {
@@ -206,13 +210,14 @@ export class Producer {
   }
 
   metrics(): ProducerMetrics {
-    const { requests, retries, bytes } = this.#sender.counts
+    const { requests, retries, splits, bytes } = this.#sender.counts
     return {
       recordsAcknowledged: this.#recordsAcknowledged,
       recordsClosed: this.#recordsClosed,
       batches: this.#batches,
       requests,
       retries,
+      splits,
       bytesSent: bytes,
       sendTimeMs: this.#sendTimeMs,
       bufferBytesUsed: this.#memory.usedBytes,
@@ -266,8 +271,10 @@ export class Producer {
     if (this.#failure !== undefined) throw this.#failure
     const scope = this.#scope ?? (this.#transactional ? undefined : this.#beginPlain())
     assert(scope !== undefined, 'an append needs beginTransaction before it')
+    const now = this.#cluster.ports.clock.monotonic()
     const { writer, capacity } = this.#memory.take(lane.lastBytes)
-    const batch = new ProducerBatch(lane, scope, writer, capacity, this.#cluster.ports.clock.monotonic())
+    writer.limitTo(lane.bytesMax(now))
+    const batch = new ProducerBatch(lane, scope, writer, capacity, now)
     lane.open = batch
     scope.outstanding++
     if (!scope.lanes.has(lane)) this.#enter(scope, lane)
@@ -340,6 +347,17 @@ export class Producer {
     if (scope.outstanding > 0 || !scope.sealed) return
     this.#unsettled.delete(scope)
     scope.settleIfDone()
+  }
+
+  #split(batch: ProducerBatch): readonly ProducerBatch[] {
+    const { lane, scope, writer, capacity, plainBytes } = batch
+    const partBytes = lane.refusedAsTooLarge(plainBytes, this.#cluster.ports.clock.monotonic())
+    const parts = splitBatch(batch, partBytes, this.#memory, this.#options.compressionType)
+    scope.outstanding += parts.length - 1
+    this.#batches += parts.length - 1
+    // The broker has answered, so nobody reads these bytes any more.
+    this.#memory.give(writer, capacity, true)
+    return parts
   }
 
   #fail(error: unknown): void {

@@ -48,6 +48,8 @@ export class BatchWriter {
   maxTimestamp = -1
 
   readonly #bytesMax: number
+  /** What this batch may take; `bytesMax` unless it was made smaller. */
+  #limit: number
   #buffer: TextBuffer
   #position: number = layout.HEADER_BYTES
   #baseTimestamp = 0
@@ -57,12 +59,18 @@ export class BatchWriter {
   /** `bytesMax` is Kafka's batch.size; the buffer grows up to it as needed, and beyond it only for one single record. */
   constructor(bytesMax: number) {
     this.#bytesMax = bytesMax
+    this.#limit = bytesMax
     this.#buffer = asTextBuffer(Buffer.allocUnsafeSlow(Math.min(INITIAL_BYTES, bytesMax + layout.HEADER_BYTES)))
   }
 
   /** Of the batch so far, uncompressed, with its header; of a closed batch, what will be sent. */
   get sizeBytes(): number {
     return this.#position
+  }
+
+  /** Makes this one batch smaller than the writer's buffer could hold; until `reset`. */
+  limitTo(bytes: number): void {
+    this.#limit = Math.min(this.#bytesMax, bytes)
   }
 
   get isEmpty(): boolean {
@@ -133,6 +141,7 @@ export class BatchWriter {
     this.recordCount = 0
     this.maxTimestamp = -1
     this.#position = layout.HEADER_BYTES
+    this.#limit = this.#bytesMax
     this.#closed = false
     if (this.#buffer.length > 2 * (this.#bytesMax + layout.HEADER_BYTES)) {
       this.#buffer = asTextBuffer(Buffer.allocUnsafeSlow(this.#bytesMax))
@@ -162,7 +171,7 @@ export class BatchWriter {
       Math.max(valueBytes, 0) +
       headersBytes
     const end = this.#position + varintSize(length) + length
-    if (end > this.#bytesMax && count > 0) return false
+    if (end > this.#limit && count > 0) return false
     if (end + TEXT_SLACK > this.#buffer.length) this.#grow(end + TEXT_SLACK)
     const buffer = this.#buffer
     let at = writeVarint(buffer, this.#position, length)
