@@ -39,11 +39,15 @@ export interface TlsOptions {
 export interface ConnectOptions {
   readonly host: string
   readonly port: number
+  /** Which of the host's addresses, when it was looked up; `host` stays the name that certificates and messages go by. */
+  readonly address?: string
   readonly timeoutMs: number
   readonly tls?: TlsOptions
 }
 
 export interface Network {
+  /** All addresses of a host, in the order of preference; rejects when it has none. Absent: names are addresses themselves. */
+  lookup?(host: string): Promise<readonly string[]>
   /** Resolves when the connection stands; rejects with the system's error or after `timeoutMs`. */
   connect(options: ConnectOptions, receiver: NetworkReceiver): Promise<NetworkConnection>
 }

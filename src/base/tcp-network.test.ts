@@ -188,6 +188,25 @@ test('a refused connection rejects with the system error, and the receiver hears
   assert.deepEqual(receiver.ends, [])
 })
 
+test('a name has the addresses that the system knows, and an address is its own', async () => {
+  const network = new TcpNetwork()
+  assert.deepEqual(await network.lookup('127.0.0.1'), ['127.0.0.1'])
+  assert.deepEqual(await network.lookup('::1'), ['::1'])
+  const found = await network.lookup('localhost')
+  assert.ok(found.length > 0 && found.every((address) => ['127.0.0.1', '::1'].includes(address)), String(found))
+})
+
+test('a given address is connected to whatever the name is, and errors name both', async (context) => {
+  const port = await serve(context, (socket) => socket.write('here'))
+  const options = { host: 'broker.invalid', address: '127.0.0.1', port, timeoutMs: 5_000 }
+  const receiver = new Collector(64)
+  const connection = await new TcpNetwork().connect(options, receiver)
+  context.after(() => connection.destroy())
+  await receiver.until(() => receiver.bytes.length === 4)
+  const unreachable = new TcpNetwork().connect({ ...options, address: '192.0.2.1', timeoutMs: 1 }, new Collector(1))
+  await assert.rejects(unreachable, /broker\.invalid:\d+ \(192\.0\.2\.1\) within 1 ms|E[A-Z]+UNREACH|ECONNREFUSED/)
+})
+
 test('a connection that does not stand in time rejects, naming host, port and time', async (context) => {
   // A host of a documentation network never answers; where there is no route to it the system says so at once.
   const connecting = new TcpNetwork().connect({ host: '192.0.2.1', port: 9, timeoutMs: 50 }, new Collector(1))

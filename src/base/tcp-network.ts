@@ -1,12 +1,20 @@
 /**
  * The real network: TCP through `node:net`. Reads land in the receiver's buffers (`onread`), writes of several chunks leave
- * in one system call (cork), Nagle's delay is off because requests are framed already.
+ * in one system call (cork), Nagle's delay is off because requests are framed already. Names are looked up by the system
+ * (`/etc/hosts` counts), in its order.
  */
-import { connect, type OnReadOpts, type Socket } from 'node:net'
+import { lookup } from 'node:dns/promises'
+import { connect, isIP, type OnReadOpts, type Socket } from 'node:net'
 import { MillraceError } from './millrace-error.ts'
 import type { ConnectOptions, Network, NetworkConnection, NetworkReceiver } from './network.ts'
 
 export class TcpNetwork implements Network {
+  async lookup(host: string): Promise<readonly string[]> {
+    if (isIP(host) !== 0) return [host]
+    const found = await lookup(host, { all: true, order: 'verbatim' })
+    return [...new Set(found.map(({ address }) => address))]
+  }
+
   connect(options: ConnectOptions, receiver: NetworkReceiver): Promise<NetworkConnection> {
     // Never in the clear what was meant to be encrypted.
     if (options.tls !== undefined) {
@@ -21,8 +29,9 @@ export class TcpNetwork implements Network {
           return true
         },
       }
-      const socket = connect({ host: options.host, port: options.port, noDelay: true, keepAlive: true, onread })
-      const where = `${options.host}:${options.port}`
+      const { port, address = options.host } = options
+      const socket = connect({ host: address, port, noDelay: true, keepAlive: true, onread })
+      const where = address === options.host ? `${address}:${port}` : `${options.host}:${port} (${address})`
       let standing = false
       let failure: Error | undefined
       const timer = setTimeout(

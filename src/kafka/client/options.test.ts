@@ -17,6 +17,7 @@ test("without properties the defaults are Kafka's", () => {
     reconnectBackoffMs: 50,
     reconnectBackoffMaxMs: 1_000,
     connectionSetupTimeoutMs: 10_000,
+    connectionSetupTimeoutMaxMs: 30_000,
     connectionMaxIdleMs: 540_000,
     metadataMaxAgeMs: 300_000,
   })
@@ -93,6 +94,16 @@ test('a bad value is refused with its key and what it should be', () => {
 test('a security protocol that does not exist yet is refused, not ignored', () => {
   assert.throws(() => parseClusterOptions({ ...SERVERS, 'security.protocol': 'SASL_SSL' }), { code: 'NOT_SUPPORTED' })
   assert.equal(parseClusterOptions({ ...SERVERS, 'security.protocol': 'plaintext' }).clientId, 'millrace')
+})
+
+test('the ways of looking names up: all addresses, and the other is refused with what to do instead', () => {
+  const parse = (value: string): unknown => parseClusterOptions({ ...SERVERS, 'client.dns.lookup': value })
+  assert.doesNotThrow(() => parse('use_all_dns_ips'))
+  assert.throws(() => parse('resolve_canonical_bootstrap_servers_only'), {
+    code: 'NOT_SUPPORTED',
+    message: /client\.dns\.lookup.*only use_all_dns_ips.*name the brokers by these in bootstrap\.servers/,
+  })
+  assert.throws(() => parse('first'), { code: 'OPTION_INVALID', message: /client\.dns\.lookup/ })
 })
 
 test('idempotence is on unless another option forbids it', () => {

@@ -37,6 +37,7 @@ export interface ClusterOptions {
   readonly reconnectBackoffMs: number
   readonly reconnectBackoffMaxMs: number
   readonly connectionSetupTimeoutMs: number
+  readonly connectionSetupTimeoutMaxMs: number
   /** Infinity: never closed for being idle. */
   readonly connectionMaxIdleMs: number
   readonly metadataMaxAgeMs: number
@@ -78,8 +79,21 @@ export function parseClusterOptions(properties: KafkaProperties): ClusterOptions
       { next: 'Nothing was started.' },
     )
   }
+  const dns = values.oneOf('client.dns.lookup', 'use_all_dns_ips', [
+    'use_all_dns_ips',
+    'resolve_canonical_bootstrap_servers_only',
+  ])
+  if (dns !== 'use_all_dns_ips') {
+    throw new MillraceError(
+      'NOT_SUPPORTED',
+      `The Kafka property client.dns.lookup is ${JSON.stringify(dns)}; only use_all_dns_ips exists here. The other replaces each bootstrap server by the canonical names of its addresses, which Kerberos needs: name the brokers by these in bootstrap.servers instead.`,
+      { next: 'Nothing was started.' },
+    )
+  }
   const retryBackoffMs = values.durationMs('retry.backoff.ms', 100)
   const reconnectBackoffMs = values.durationMs('reconnect.backoff.ms', 50)
+  const setupTimeoutMs = values.durationMs('socket.connection.setup.timeout.ms', 10_000, { min: 1 })
+  const setupTimeoutMaxMs = values.durationMs('socket.connection.setup.timeout.max.ms', 30_000, { min: 1 })
   const idleMs = values.durationMs('connections.max.idle.ms', 540_000, { min: -1 })
   return {
     bootstrapServers: bootstrapServers(values),
@@ -92,7 +106,8 @@ export function parseClusterOptions(properties: KafkaProperties): ClusterOptions
     retryBackoffMaxMs: Math.max(retryBackoffMs, values.durationMs('retry.backoff.max.ms', 1_000)),
     reconnectBackoffMs,
     reconnectBackoffMaxMs: Math.max(reconnectBackoffMs, values.durationMs('reconnect.backoff.max.ms', 1_000)),
-    connectionSetupTimeoutMs: values.durationMs('socket.connection.setup.timeout.ms', 10_000, { min: 1 }),
+    connectionSetupTimeoutMs: setupTimeoutMs,
+    connectionSetupTimeoutMaxMs: Math.max(setupTimeoutMs, setupTimeoutMaxMs),
     connectionMaxIdleMs: idleMs === -1 ? Number.POSITIVE_INFINITY : idleMs,
     metadataMaxAgeMs: values.durationMs('metadata.max.age.ms', 300_000, { min: 1 }),
   }

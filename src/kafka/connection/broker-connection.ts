@@ -38,6 +38,8 @@ export const CLIENT_SOFTWARE_VERSION = '0.1.0'
 
 export interface BrokerConnectionOptions extends Peer {
   readonly clientId: string
+  /** Which of the host's addresses; absent, the network takes one. */
+  readonly address?: string | undefined
   readonly requestTimeoutMs: number
   readonly setupTimeoutMs: number
   /** Infinity: an idle connection is kept. */
@@ -202,9 +204,10 @@ export class BrokerConnection implements Peer {
   }
 
   async #connect(network: Network): Promise<void> {
-    const { host, port, setupTimeoutMs } = this.#options
+    const { host, port, address, setupTimeoutMs } = this.#options
+    const where = address === undefined ? { host, port } : { host, port, address }
     try {
-      const connected = await network.connect({ host, port, timeoutMs: setupTimeoutMs }, this.#receiver)
+      const connected = await network.connect({ ...where, timeoutMs: setupTimeoutMs }, this.#receiver)
       this.#network = connected
     } catch (error) {
       this.#closed = true

@@ -26,6 +26,15 @@ export function notConnected(peer: Peer, cause: unknown): MillraceError {
   )
 }
 
+/** After every address of the host was tried. */
+export function notConnectedAnywhere(peer: Peer, failures: ReadonlyMap<string, unknown>): MillraceError {
+  const tried = [...failures].map(([address, error]) => {
+    const cause = MillraceError.is(error) && error.code === 'KAFKA_DISCONNECTED' ? (error.cause ?? error) : error
+    return `${address} (${describeError(cause)})`
+  })
+  return notConnected(peer, new Error(`none of the ${tried.length} addresses of ${peer.host}: ${tried.join(', ')}`))
+}
+
 export function disconnected(peer: Peer, request: string, sent: boolean, cause: unknown): MillraceError {
   const why = cause === undefined ? 'the broker closed it' : describeError(cause)
   const effect = sent ? 'Whether the broker acted on the request is unknown.' : 'The request was not sent.'

@@ -19,23 +19,36 @@ export interface ReceivedRequest {
 /** Called for each request; answers with `connection.answer`, now or later, or not at all. */
 export type Script = (request: ReceivedRequest, connection: ScriptedConnection) => void
 
-/** What stands behind an address: a script, or the system's error when connecting to it. */
-export type Accept = (options: ConnectOptions) => Script | Error | 'silence'
+/** What stands behind an address: a script, or the system's error when connecting to it, at once or later. */
+export type Accept = (options: ConnectOptions) => Script | Error | Promise<Error> | 'silence'
 
 export class ScriptedNetwork implements Network {
   readonly connections: ScriptedConnection[] = []
   /** Addresses in the order of attempts. */
   readonly attempts: string[] = []
+  /** Names that were looked up. */
+  readonly lookups: string[] = []
+  lookup?: (host: string) => Promise<readonly string[]>
   readonly #accept: Accept
 
   constructor(accept: Accept) {
     this.#accept = accept
   }
 
+  /** From now on names have these addresses, and others none. */
+  name(addresses: Readonly<Record<string, readonly string[]>>): void {
+    this.lookup = (host) => {
+      this.lookups.push(host)
+      const found = addresses[host]
+      return found === undefined ? Promise.reject(new Error(`getaddrinfo ENOTFOUND ${host}`)) : Promise.resolve(found)
+    }
+  }
+
   connect(options: ConnectOptions, receiver: NetworkReceiver): Promise<NetworkConnection> {
-    this.attempts.push(`${options.host}:${options.port}`)
+    this.attempts.push(`${options.address ?? options.host}:${options.port}`)
     const script = this.#accept(options)
     if (script === 'silence') return new Promise(() => undefined)
+    if (script instanceof Promise) return script.then((error) => Promise.reject(error))
     if (script instanceof Error) return Promise.reject(script)
     const connection = new ScriptedConnection(receiver, script, options.port)
     this.connections.push(connection)
