@@ -35,11 +35,14 @@ test("without properties the defaults are Kafka's", () => {
     lingerMs: 5,
     bufferMemory: 33_554_432,
     maxInFlightRequestsPerConnection: 5,
+    retries: Number.POSITIVE_INFINITY,
     deliveryTimeoutMs: 120_000,
     requestTimeoutMs: 30_000,
     maxRequestSize: 1_048_576,
     compressionType: 'none',
     enableIdempotence: true,
+    partitionerAdaptive: true,
+    partitionerIgnoreKeys: false,
     transactionTimeoutMs: 60_000,
   })
 })
@@ -94,6 +97,12 @@ test('a bad value is refused with its key and what it should be', () => {
 test('a security protocol that does not exist yet is refused, not ignored', () => {
   assert.throws(() => parseClusterOptions({ ...SERVERS, 'security.protocol': 'SASL_SSL' }), { code: 'NOT_SUPPORTED' })
   assert.equal(parseClusterOptions({ ...SERVERS, 'security.protocol': 'plaintext' }).clientId, 'millrace')
+})
+
+test('without retries there is no idempotence, and asking for both is refused', () => {
+  assert.equal(parseProducerOptions({ retries: 0 }).enableIdempotence, false)
+  assert.equal(parseProducerOptions({ retries: 3 }).retries, 3)
+  assert.throws(() => parseProducerOptions({ retries: 0, 'enable.idempotence': true }), { message: /retries above 0/ })
 })
 
 test('the ways of looking names up: all addresses, and the other is refused with what to do instead', () => {

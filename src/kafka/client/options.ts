@@ -62,10 +62,14 @@ export interface ProducerOptions {
   readonly bufferMemory: number
   readonly maxInFlightRequestsPerConnection: number
   readonly deliveryTimeoutMs: number
+  /** How often a batch is sent again at most; Infinity unless set: delivery.timeout.ms is the bound then. */
+  readonly retries: number
   readonly requestTimeoutMs: number
   readonly maxRequestSize: number
   readonly compressionType: CompressionCodec
   readonly enableIdempotence: boolean
+  readonly partitionerAdaptive: boolean
+  readonly partitionerIgnoreKeys: boolean
   readonly transactionTimeoutMs: number
 }
 
@@ -131,12 +135,13 @@ export function parseProducerOptions(properties: KafkaProperties): ProducerOptio
   const acks = acksText === '0' ? 0 : acksText === '1' ? 1 : -1
   const maxInFlight = values.integer('max.in.flight.requests.per.connection', 5, { min: 1 })
   // As in Java's client: on by default, off by itself when another option forbids it, an error when both are asked for.
-  const possible = acks === -1 && maxInFlight <= 5
+  const retries = values.integer('retries', 0x7fff_ffff)
+  const possible = acks === -1 && maxInFlight <= 5 && retries > 0
   const enableIdempotence = values.flag('enable.idempotence', possible)
   if (enableIdempotence && !possible) {
     throw values.invalid(
       'enable.idempotence',
-      'false, or acks=all with max.in.flight.requests.per.connection of 5 or less',
+      'false, or acks=all with max.in.flight.requests.per.connection of 5 or less and retries above 0',
     )
   }
   return {
@@ -145,11 +150,14 @@ export function parseProducerOptions(properties: KafkaProperties): ProducerOptio
     lingerMs: values.durationMs('linger.ms', 5),
     bufferMemory: values.bytes('buffer.memory', 32 * 1024 * 1024, { max: Number.MAX_SAFE_INTEGER }),
     maxInFlightRequestsPerConnection: maxInFlight,
+    retries: retries === 0x7fff_ffff ? Number.POSITIVE_INFINITY : retries,
     deliveryTimeoutMs: values.durationMs('delivery.timeout.ms', 120_000, { min: 1 }),
     requestTimeoutMs: values.durationMs('request.timeout.ms', 30_000, { min: 1 }),
     maxRequestSize: values.bytes('max.request.size', 1024 * 1024, { min: 1 }),
     compressionType: values.oneOf('compression.type', 'none', ['none', 'gzip', 'snappy', 'lz4', 'zstd']),
     enableIdempotence,
+    partitionerAdaptive: values.flag('partitioner.adaptive.partitioning.enable', true),
+    partitionerIgnoreKeys: values.flag('partitioner.ignore.keys', false),
     transactionTimeoutMs: values.durationMs('transaction.timeout.ms', 60_000, { min: 1 }),
   }
 }

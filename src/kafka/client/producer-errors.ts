@@ -4,7 +4,7 @@
  * a plain producer a new epoch after a gap in its sequence and goes on, this producer fails, because a gap means that a broker
  * lost records that it had acknowledged.
  */
-import { MillraceError } from '../../base/index.ts'
+import { describeError, MillraceError } from '../../base/index.ts'
 import { KafkaErrorCode, kafkaError } from '../protocol/errors.ts'
 import { classify } from './error-classes.ts'
 import type { ProducerScope } from './producer-scope.ts'
@@ -155,5 +155,19 @@ export function deliveryTimedOut(
     'KAFKA_TIMEOUT',
     `Within delivery.timeout.ms (${timeoutMs}) ${where(place)} was not acknowledged: ${tried}. ${doubt} Look at the leader of the partition and at min.insync.replicas.`,
     { next: STOPS, retriable: true, cause },
+  )
+}
+
+/** Another attempt might have succeeded, but `retries` allows none; `cause` is an error code or an error. */
+export function retriesUsedUp(place: ProducePlace, retries: number, cause: unknown): MillraceError {
+  const last = typeof cause === 'number' ? kafkaError(cause).name : describeError(cause)
+  const doubt =
+    place.scope.transactionalId === undefined
+      ? 'Whether its records are in the topic is not known; they come again after recovery.'
+      : NOTHING_COMMITTED
+  return new MillraceError(
+    'KAFKA_PRODUCE_FAILED',
+    `Writing ${where(place)} failed ${retries + 1} times, and retries is ${retries}. The last answer: ${last}. ${doubt} Leave retries unset: delivery.timeout.ms is the bound to choose.`,
+    { next: STOPS, retriable: true, cause: typeof cause === 'number' ? undefined : cause },
   )
 }

@@ -57,6 +57,11 @@ export class ProducerLane {
     this.partition = partition
   }
 
+  /** Batches that are not on their way, the open one included. */
+  get queued(): number {
+    return this.pending.length - this.inFlight + (this.open === undefined ? 0 : 1)
+  }
+
   /** The batch that may be sent now, if any. */
   sendable(nowMs: number, inFlightMax: number): ProducerBatch | undefined {
     const first = this.pending[0]

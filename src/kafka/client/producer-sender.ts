@@ -11,7 +11,7 @@ import { type ProduceResponse, produceApi } from '../protocol/generated/produce.
 import type { ProducerOptions } from './options.ts'
 import type { ProducerBatch } from './producer-batch.ts'
 import type { ProducerCluster, ProducerConnection } from './producer-cluster.ts'
-import { deliveryTimedOut, type ProducePlace, produceVerdict } from './producer-errors.ts'
+import { deliveryTimedOut, type ProducePlace, produceVerdict, retriesUsedUp } from './producer-errors.ts'
 import type { ProducerLane } from './producer-lane.ts'
 import { answers, type PartitionAnswer, type ProduceExchange, produceRequest } from './producer-request.ts'
 import { backoffMs } from './retrying.ts'
@@ -277,7 +277,7 @@ export class ProducerSender {
       case 'again': {
         const { lane } = batch
         const delay = verdict.delayMs ?? backoffMs(this.#cluster.options, this.#cluster.ports.random, lane.failures++)
-        this.#again(batch, delay)
+        this.#again(batch, delay, answer.errorCode)
         if (verdict.metadata) this.#leaderless.add(lane)
         return verdict.metadata
       }
@@ -304,8 +304,12 @@ export class ProducerSender {
     if (!this.#leaderless.has(lane)) this.ready(lane)
   }
 
-  #again(batch: ProducerBatch, delayMs: number): void {
+  #again(batch: ProducerBatch, delayMs: number, cause?: unknown): void {
     const { lane } = batch
+    if (batch.attempts > this.#options.retries) {
+      this.#fail(retriesUsedUp(this.#place(batch, undefined), this.#options.retries, cause))
+      return
+    }
     this.counts.retries++
     lane.failed(batch)
     lane.notBeforeMs = Math.max(lane.notBeforeMs, this.#now() + delayMs)
@@ -327,7 +331,9 @@ export class ProducerSender {
     this.#lastCause = error
     if (broker.connection === connection) broker.connection = undefined
     for (const batch of batches) {
-      this.#again(batch, backoffMs(this.#cluster.options, this.#cluster.ports.random, batch.lane.failures++))
+      if (this.#stopped) return
+      const delay = backoffMs(this.#cluster.options, this.#cluster.ports.random, batch.lane.failures++)
+      this.#again(batch, delay, error)
       this.#leaderless.add(batch.lane)
     }
     this.#move(broker)

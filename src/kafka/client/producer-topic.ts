@@ -2,8 +2,8 @@
  * The handle through which records are appended to a topic: a record costs no look-up by name, no object and no promise, only
  * its partition and the bytes written into that partition's open batch (90-130 ns, producer.bench.ts).
  *
- * Records without key and partition stick to one partition until batch.size bytes went there, then go to another by chance, as
- * with Kafka's own producer (KIP-794), so that batches fill instead of many small ones being sent.
+ * Records without key and partition stick to one partition for a while, as with Kafka's own producer, so that batches fill
+ * instead of many small ones being sent (sticky-partition.ts).
  *
  * The partitions that a topic gets later are used as soon as the metadata has them, seen whenever a batch is begun; there are
  * never fewer than before, as a handle that was given out keeps its lanes.
@@ -13,6 +13,7 @@ import type { RecordHeaderInput } from '../records/record-headers.ts'
 import { varintSize } from '../records/varint.ts'
 import { partitionOfKey } from './partitioner.ts'
 import { ProducerLane } from './producer-lane.ts'
+import { StickyPartition } from './sticky-partition.ts'
 
 /** Headers of a record as a producer takes them. */
 export type RecordHeader = RecordHeaderInput
@@ -31,6 +32,9 @@ export interface TopicSettings {
   readonly batchBytes: number
   readonly requestBytesMax: number
   readonly random: Random
+  /** partitioner.adaptive.partitioning.enable and partitioner.ignore.keys. */
+  readonly adaptive: boolean
+  readonly ignoreKeys: boolean
   readonly hasLeader: (topic: string, partition: number) => boolean
   /** As the metadata has it now; undefined while it does not know the topic. */
   readonly partitionCount: (topic: string) => number | undefined
@@ -41,8 +45,6 @@ const NO_HEADERS: readonly RecordHeader[] = []
 const RECORD_OVERHEAD = 21 + 61
 /** The lengths of key and value and the number of headers, at most. */
 const LENGTHS_OVERHEAD = 5 + 5 + 1
-/** So many tries to find a partition with a leader. */
-const STICKY_TRIES = 8
 
 export class ProducerTopic {
   readonly name: string
@@ -51,14 +53,16 @@ export class ProducerTopic {
   readonly #settings: TopicSettings
   /** Up to this many units of text or bytes a record fits whatever its characters are. */
   readonly #surelyFits: number
-  #sticky = -1
-  #stickyBytes = 0
+  readonly #sticky: StickyPartition
+  readonly #ignoreKeys: boolean
 
   constructor(name: string, partitionCount: number, writer: LaneWriter, settings: TopicSettings) {
     this.name = name
     this.#lanes = Array.from({ length: partitionCount }, (_, partition) => new ProducerLane(name, partition))
     this.#writer = writer
     this.#settings = settings
+    this.#sticky = new StickyPartition(settings)
+    this.#ignoreKeys = settings.ignoreKeys
     this.#surelyFits = Math.floor((settings.requestBytesMax - RECORD_OVERHEAD - LENGTHS_OVERHEAD) / 3)
   }
 
@@ -83,20 +87,25 @@ export class ProducerTopic {
   ): void {
     const units = (key === null ? 0 : key.length) + (value === null ? 0 : value.length)
     if (units > this.#surelyFits || headers.length > 0) this.#checkSize(key, value, headers)
+    const sticks = partition < 0 && (key === null || this.#ignoreKeys)
     const to =
-      partition >= 0 ? partition : key === null ? this.#stickyFor(units) : partitionOfKey(key, this.partitionCount)
+      partition >= 0 ? partition : sticks || key === null ? this.#stuckTo() : partitionOfKey(key, this.partitionCount)
     const lane = this.#lanes[to] ?? this.#grown()[to]
     if (lane === undefined) throw this.#noSuchPartition(to)
     let open = lane.open
+    let bytesBefore = sticks && open !== undefined ? open.writer.sizeBytes : 0
     if (open === undefined || !open.writer.append(timestamp, key, value, headers)) {
       if (open !== undefined) this.#writer.closeFull(lane)
       this.#grown()
       this.#writer.openBatch(lane)
       open = lane.open
+      bytesBefore = 0
       // The first record of a batch always fits.
       open?.writer.append(timestamp, key, value, headers)
     }
-    if (open !== undefined && open.writer.sizeBytes > open.capacity) this.#writer.grown(lane)
+    if (open === undefined) return
+    if (sticks) this.#sticky.took(open.writer.sizeBytes - bytesBefore)
+    if (open.writer.sizeBytes > open.capacity) this.#writer.grown(lane)
   }
 
   /** The lanes, also of partitions that came meanwhile. */
@@ -106,23 +115,14 @@ export class ProducerTopic {
     return this.#lanes
   }
 
-  #stickyFor(units: number): number {
-    if (this.#sticky < 0 || this.#stickyBytes >= this.#settings.batchBytes) {
-      this.#stickyBytes = 0
-      this.#sticky = this.#another()
-    }
-    this.#stickyBytes += units + 8
-    return this.#sticky
-  }
-
-  #another(): number {
-    const count = this.partitionCount
-    let chosen = this.#sticky
-    for (let tries = 0; tries < STICKY_TRIES; tries++) {
-      chosen = Math.floor(this.#settings.random.next() * count)
-      if (chosen !== this.#sticky && this.#settings.hasLeader(this.name, chosen)) return chosen
-    }
-    return Math.max(chosen, 0)
+  #stuckTo(): number {
+    const { current } = this.#sticky
+    if (!this.#sticky.isOver(this.#lanes[current]?.open !== undefined)) return current
+    return this.#sticky.choose({
+      count: this.partitionCount,
+      hasLeader: (partition) => this.#settings.hasLeader(this.name, partition),
+      queued: (partition) => this.#lanes[partition]?.queued ?? 0,
+    })
   }
 
   #checkSize(

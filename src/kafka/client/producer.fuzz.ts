@@ -72,6 +72,9 @@ class Run {
       maxRequestSize: 200 + this.#pick(2000),
       compressionType: this.#one(['none', 'none', 'gzip'] as const),
       enableIdempotence: true,
+      partitionerAdaptive: true,
+      partitionerIgnoreKeys: false,
+      retries: Number.POSITIVE_INFINITY,
       transactionTimeoutMs: 60_000,
     }
     this.#producer = new Producer(this.#cluster, options)

@@ -76,6 +76,8 @@ export class DoubleCluster implements ProducerCluster {
   enlistCode: (request: number) => number = () => 0
   connectFails: (node: number) => boolean = () => false
   readonly topicIds: Map<string, string> = new Map()
+  /** What the answers to produce requests ask the client to wait. */
+  throttleMs = 0
   refreshes = 0
   producerIds = 0
   /** What clients believe; follows the leaders at each refresh. */
@@ -292,7 +294,7 @@ class DoubleConnection implements ProducerConnection {
       }),
     }))
     if (fate === 'break after serving') return this.#break()
-    return { responses, throttleTimeMs: 0 }
+    return { responses, throttleTimeMs: cluster.throttleMs }
   }
 
   #enlist(request: AddPartitionsToTxnRequest): unknown {

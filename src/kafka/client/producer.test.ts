@@ -22,6 +22,9 @@ const OPTIONS: ProducerOptions = {
   maxRequestSize: 1 << 20,
   compressionType: 'none',
   enableIdempotence: true,
+  partitionerAdaptive: true,
+  partitionerIgnoreKeys: false,
+  retries: Number.POSITIVE_INFINITY,
   transactionTimeoutMs: 60_000,
 }
 
@@ -353,6 +356,36 @@ test('9: what is not acknowledged within delivery.timeout.ms fails the producer'
   assert.match(String(producer.failure), /t-0.*sent \d+ times/)
 })
 
+for (const fate of [{ refuse: KafkaErrorCode.NOT_ENOUGH_REPLICAS }, 'break before serving'] as const) {
+  test(`retries bounds how often a batch is sent again (${JSON.stringify(fate)})`, async () => {
+    const cluster = new DoubleCluster({ t: 1 }, 1)
+    cluster.fate = () => fate
+    const producer = new Producer(cluster, { ...OPTIONS, retries: 2 })
+    await appendAll(producer, 't', 0, ['v'])
+    await assert.rejects(within(cluster, producer.seal()), {
+      code: 'KAFKA_PRODUCE_FAILED',
+      message: /t-0.*failed 3 times, and retries is 2/,
+    })
+    assert.equal(cluster.produceRequests.length, 3)
+  })
+}
+
+test('when the broker asks to slow down, nothing more is sent to it for so long', async () => {
+  const cluster = new DoubleCluster({ t: 1 }, 1)
+  cluster.throttleMs = 700
+  const producer = new Producer(cluster, OPTIONS)
+  await appendAll(producer, 't', 0, ['first'])
+  await within(cluster, producer.seal())
+  const answeredMs = cluster.clock.monotonic()
+  await appendAll(producer, 't', 0, ['second'])
+  const sealed = producer.seal()
+  await cluster.clock.advance(600)
+  assert.equal(cluster.produceRequests.length, 1)
+  await within(cluster, sealed)
+  assert.ok(cluster.clock.monotonic() - answeredMs >= 680, 'the whole pause')
+  assert.deepEqual(cluster.log('t/0').values, ['first', 'second'])
+})
+
 test('a broker that cannot be reached is tried again until it can', async () => {
   const cluster = new DoubleCluster({ t: 1 }, 1)
   let down = true
@@ -451,6 +484,34 @@ test('sequences begin again at 0 after the largest', () => {
   assert.equal(lane.takeSequences(row, 0x7fff_fffa), 5)
   assert.equal(lane.takeSequences(row, 3), 0x7fff_ffff)
   assert.equal(lane.takeSequences({}, 3), 0)
+})
+
+test('with partitioner.ignore.keys keyed records stick to one partition too', async () => {
+  for (const partitionerIgnoreKeys of [true, false]) {
+    const cluster = new DoubleCluster({ t: 8 }, 2)
+    const producer = new Producer(cluster, { ...OPTIONS, batchSize: 2000, partitionerIgnoreKeys })
+    const topic = await producer.topic('t')
+    for (let i = 0; i < 20; i++) topic.append(-1, 1, `key ${i}`, `value ${i}`)
+    await within(cluster, producer.seal())
+    const used = [...cluster.logs.values()].filter((log) => log.batches.length > 0).length
+    assert.equal(used === 1, partitionerIgnoreKeys, `${used} partitions`)
+  }
+})
+
+test('records without key and partition go where little waits', async () => {
+  const cluster = new DoubleCluster({ t: 2 }, 2)
+  // One of the two brokers answers slowly.
+  cluster.fate = (_, node) => (node === 0 ? { delayMs: 400 } : 'served')
+  const producer = new Producer(cluster, { ...OPTIONS, batchSize: 400, maxInFlightRequestsPerConnection: 1 })
+  const topic = await producer.topic('t')
+  for (let round = 0; round < 200; round++) {
+    for (let i = 0; i < 20; i++) topic.append(-1, 1, null, `value ${i}`)
+    await cluster.clock.advance(20)
+  }
+  await within(cluster, producer.seal())
+  const [slow, fast] = ['t/0', 't/1'].map((name) => cluster.log(name).values.length)
+  assert.equal((slow ?? 0) + (fast ?? 0), 4000)
+  assert.ok((fast ?? 0) > 1.5 * (slow ?? 0), `${slow} to the slow one, ${fast} to the other`)
 })
 
 test('records without key and partition fill one batch before they go elsewhere', async () => {

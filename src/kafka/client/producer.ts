@@ -107,6 +107,8 @@ export class Producer {
       batchBytes: this.#options.batchSize,
       requestBytesMax: this.#options.maxRequestSize,
       random: this.#cluster.ports.random,
+      adaptive: this.#options.partitionerAdaptive,
+      ignoreKeys: this.#options.partitionerIgnoreKeys,
       partitionCount: (of) => this.#cluster.metadata.partitionCount(of),
       hasLeader: (of, partition) => (this.#cluster.metadata.leader(of, partition)?.nodeId ?? -1) >= 0,
     })

@@ -67,7 +67,8 @@ export function backoffMs(
 }
 
 export function jittered(firstMs: number, maxMs: number, random: Random, failures: number): number {
-  return Math.min(maxMs, firstMs * 2 ** Math.min(failures, 16)) * (0.8 + 0.4 * random.next())
+  // The bound holds for what comes out, as with Java's ExponentialBackoff.
+  return Math.min(maxMs, Math.min(maxMs, firstMs * 2 ** Math.min(failures, 16)) * (0.8 + 0.4 * random.next()))
 }
 
 /** Rejects `within` when its time is over; never seen outside of this room. */

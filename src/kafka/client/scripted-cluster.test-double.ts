@@ -33,6 +33,8 @@ export class ScriptedCluster {
   /** Requests by API name, with the node that got them. */
   readonly requests: { readonly nodeId: number; readonly request: ReceivedRequest }[] = []
   coordinator = 1
+  /** What a node knows less than the others, by API name. */
+  readonly ranges: Map<number, Readonly<Record<string, readonly [number, number] | 'absent'>>> = new Map()
   /** Error codes to answer look-ups of coordinators with, first. */
   readonly lookupErrors: number[] = []
   script: (request: ReceivedRequest, nodeId: number, connection: ScriptedConnection) => void = () => undefined
@@ -46,7 +48,7 @@ export class ScriptedCluster {
       if (host !== 'broker' || !this.up.has(nodeId)) return new Error(`connect ECONNREFUSED ${host}:${port}`)
       return welcoming(
         (request, connection) => this.#answer(request, nodeId, connection),
-        apiVersionsOf({}, { 'transaction.version': 2 }),
+        apiVersionsOf(this.ranges.get(nodeId) ?? {}, { 'transaction.version': 2 }),
       )
     })
     const servers = nodes.map((id) => `broker:${9000 + id}`).join(',')
