@@ -19,7 +19,9 @@ function scripted(): ScriptedCluster {
       const transactionStates = [{ transactionalId: `of-${nodeId}`, producerId: nodeId, transactionState: 'Ongoing' }]
       connection.answer(request, { errorCode: 0, transactionStates })
     } else if (request.api.key === describeTransactionsApi.key) {
-      const transactionStates = [{ transactionalId: 'id', producerId: 7, producerEpoch: 1, transactionState: 'Ongoing' }]
+      const transactionStates = [
+        { transactionalId: 'id', producerId: 7, producerEpoch: 1, transactionState: 'Ongoing' },
+      ]
       connection.answer(request, { transactionStates })
     }
   }

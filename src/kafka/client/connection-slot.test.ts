@@ -24,7 +24,11 @@ interface World {
   readonly closing: AbortController
 }
 
-function world(accept: Accept, addresses: readonly string[] = ['a', 'b', 'c'], properties: KafkaProperties = {}): World {
+function world(
+  accept: Accept,
+  addresses: readonly string[] = ['a', 'b', 'c'],
+  properties: KafkaProperties = {},
+): World {
   const timeouts: number[] = []
   const network = new ScriptedNetwork((options) => {
     timeouts.push(options.timeoutMs)
@@ -66,7 +70,9 @@ test('an address that refuses costs nothing: the next one is tried in the same a
 
 test('an address that never answers costs the set-up timeout, and each has its own', async () => {
   const here: World = world(({ address, timeoutMs }) =>
-    address === 'c' ? WELCOME : here.clock.sleep(timeoutMs).then(() => new Error(`no connection within ${timeoutMs} ms`)),
+    address === 'c'
+      ? WELCOME
+      : here.clock.sleep(timeoutMs).then(() => new Error(`no connection within ${timeoutMs} ms`)),
   )
   assert.ok(stands(await attempt(here)))
   assert.deepEqual(here.timeouts, [10_000, 10_000, 10_000])
@@ -150,7 +156,8 @@ test('pauses and set-up timeouts grow with the failures up to their bounds, with
     assert.ok((await attempt(here)) instanceof Error)
     pauses.push(here.slot.notBeforeMs - here.clock.monotonic())
   }
-  const near = (got: number, wanted: number, slack: number): boolean => got >= wanted * 0.8 - slack && got <= wanted * 1.2
+  const near = (got: number, wanted: number, slack: number): boolean =>
+    got >= wanted * 0.8 - slack && got <= wanted * 1.2
   // The clock moves in steps of 50 ms while an attempt is waited for.
   for (const [failure, pause] of pauses.entries()) {
     assert.ok(near(pause, Math.min(1_500, 100 * 2 ** failure), 50), `pause ${failure} was ${pause}`)

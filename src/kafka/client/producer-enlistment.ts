@@ -144,6 +144,8 @@ function placeOf(scope: ProducerScope, topic: string, partition: number): Parame
     scope,
     records: 0,
     bytes: 0,
+    plainBytes: 0,
+    doubtful: false,
     baseSequence: -1,
     first: true,
     logStartOffset: -1,

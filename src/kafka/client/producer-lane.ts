@@ -9,6 +9,8 @@
  *   transaction before it, whatever is repeated;
  * - until the broker has acknowledged a batch under an identity, and again after a failure, only one is in flight: a broker that does not know a producer
  *   takes any sequence, so that behind a first batch that failed the second one would be taken for the beginning;
+ * - what was never sent waits while something before it is sent again: that may be written already, and brokers recognise it
+ *   only among the last five batches, which others would push it out of;
  * - sequences begin at 0 for each identity and grow by the records of each batch;
  * - the parts of a batch that was split stand in its place, and count as batches that failed.
  */
@@ -69,6 +71,7 @@ export class ProducerLane {
     if (this.inFlight >= (this.#isKnown(first, nowMs) ? inFlightMax : 1)) return undefined
     const batch = this.pending[this.inFlight]
     if (batch === undefined || batch.scope.sequences !== first.scope.sequences) return undefined
+    if (batch.attempts === 0 && this.#repeats()) return undefined
     return batch.scope.admits(this) ? batch : undefined
   }
 
@@ -83,7 +86,10 @@ export class ProducerLane {
     const index = this.pending.indexOf(batch)
     assert(index >= 0 && batch.inFlight, 'what is acknowledged was in flight')
     this.pending.splice(index, 1)
+    const behindAFailure = this.rewinding
     this.#landed(batch)
+    // One before it failed, perhaps after it was written: others must not pass it until the broker has forgotten it.
+    if (behindAFailure) return
     this.failures = 0
     this.#confirmed = batch.scope.sequences
     this.#confirmedAtMs = nowMs
@@ -128,6 +134,12 @@ export class ProducerLane {
     const first = this.#nextSequence
     this.#nextSequence = sequenceAfter(first, records)
     return first
+  }
+
+  /** Something in flight was sent before, and may be written already. */
+  #repeats(): boolean {
+    for (let at = 0; at < this.inFlight; at++) if ((this.pending[at]?.attempts ?? 0) > 1) return true
+    return false
   }
 
   #isKnown(batch: ProducerBatch, nowMs: number): boolean {

@@ -130,7 +130,10 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, string | number>
 }
 const WARM_UP = 500_000
 
-async function writeAsTheyDo(cluster: ProducerCluster, settings: Readonly<Record<string, string | number>>): Promise<number> {
+async function writeAsTheyDo(
+  cluster: ProducerCluster,
+  settings: Readonly<Record<string, string | number>>,
+): Promise<number> {
   const producer = new Producer(cluster, parseProducerOptions(settings))
   const topic = await producer.topic('beside')
   const before = performance.now()
@@ -152,8 +155,20 @@ async function theirs(payloads: string, settings: Readonly<Record<string, string
   const properties = Object.entries(settings).map(([key, value]) => `${key}=${value}`)
   const args = [
     // As kafka-producer-perf-test.sh starts it.
-    ...['-Xmx512M', '-server', '-XX:+UseG1GC', '-XX:MaxGCPauseMillis=20', '-Dorg.slf4j.simpleLogger.defaultLogLevel=off'],
-    ...['org.apache.kafka.tools.ProducerPerformance', '--bootstrap-server', server.bootstrapServers, '--topic', 'beside'],
+    ...[
+      '-Xmx512M',
+      '-server',
+      '-XX:+UseG1GC',
+      '-XX:MaxGCPauseMillis=20',
+      '-Dorg.slf4j.simpleLogger.defaultLogLevel=off',
+    ],
+    ...[
+      'org.apache.kafka.tools.ProducerPerformance',
+      '--bootstrap-server',
+      server.bootstrapServers,
+      '--topic',
+      'beside',
+    ],
     ...['--num-records', String(RECORDS + WARM_UP), '--warmup-records', String(WARM_UP), '--throughput', '-1'],
     ...['--payload-file', payloads, '--command-property', ...properties],
   ]
@@ -161,7 +176,8 @@ async function theirs(payloads: string, settings: Readonly<Record<string, string
   const { stdout } = await promisify(execFile)(java, args, options)
   const summary = stdout.trim().split('\n').at(-1) ?? ''
   const rate = Number(/([\d.]+) records\/sec/.exec(summary)?.[1])
-  if (!(rate > 0) || !summary.startsWith(`${RECORDS} records sent`)) throw new Error(`no summary in: ${stdout.slice(-500)}`)
+  if (!(rate > 0) || !summary.startsWith(`${RECORDS} records sent`))
+    throw new Error(`no summary in: ${stdout.slice(-500)}`)
   return rate
 }
 

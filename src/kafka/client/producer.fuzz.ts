@@ -172,13 +172,14 @@ class Run {
         assert.ok(all, `${name} holds what was sealed`)
       }
     })
+    // A failure is looked at once, in `all`.
+    sealed.catch(() => undefined)
     this.#seals.push(sealed)
     // An empty transaction is sealed at once; the id is free when those before it are.
     const before = this.#lastSeals.get(this.#id) ?? Promise.resolve()
-    this.#lastSeals.set(
-      this.#id,
-      before.then(() => sealed),
-    )
+    const last = before.then(() => sealed)
+    last.catch(() => undefined)
+    this.#lastSeals.set(this.#id, last)
   }
 
   /** Plain seals answer for all before them, those of transactions for their own records. */
@@ -235,4 +236,6 @@ for (let seed = firstSeed; performance.now() < until || runs === 0; seed++, runs
     throw error
   }
 }
-process.stdout.write(`producer.fuzz: ${runs} runs, ${splits} batches split, ${early} runs ended by a limit that came too late\n`)
+process.stdout.write(
+  `producer.fuzz: ${runs} runs, ${splits} batches split, ${early} runs ended by a limit that came too late\n`,
+)

@@ -206,11 +206,8 @@ function sequence(
   }
   if (epoch < state.epoch) return KafkaErrorCode.INVALID_PRODUCER_EPOCH
   if (state.recent.some((batch) => batch.first === first && batch.last === last)) return KafkaErrorCode.NONE
-  if (first !== state.lastSequence + 1) {
-    return last <= state.lastSequence
-      ? KafkaErrorCode.DUPLICATE_SEQUENCE_NUMBER
-      : KafkaErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
-  }
+  // Also for a part of a batch that is there: only whole batches are recognised (seen with Kafka 3.9 and 4.3).
+  if (first !== state.lastSequence + 1) return KafkaErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
   state.lastSequence = last
   state.recent = [...state.recent, { first, last }].slice(-5)
   return undefined

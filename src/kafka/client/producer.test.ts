@@ -117,6 +117,23 @@ test('3: the first batch under an identity goes alone, as a broker takes any seq
   assert.deepEqual(cluster.log('t/0').values, series('v', 120))
 })
 
+for (const written of [1, 2]) {
+  test(`15: what was written but not acknowledged (${written}) is not passed by new batches until the broker has forgotten it`, async () => {
+    const cluster = new DoubleCluster({ t: 1 }, 1)
+    // The first is alone, then five leave. The first of them (or two) are written and answered with a failure, the others are
+    // acknowledged. The last of these repetitions is refused once more; four new batches behind it would be taken meanwhile.
+    cluster.fate = (request) => {
+      if (request >= 1 && request <= written) return { appendAndAnswer: KafkaErrorCode.REQUEST_TIMED_OUT }
+      return request === 5 + written ? { refuse: KafkaErrorCode.NOT_ENOUGH_REPLICAS } : 'served'
+    }
+    const producer = new Producer(cluster, { ...OPTIONS, maxRequestSize: 250 })
+    await appendAll(producer, 't', 0, series('v', 400))
+    await within(cluster, producer.seal())
+    assert.deepEqual(cluster.log('t/0').values, series('v', 400))
+    assert.equal(producer.metrics().retries, written + 1)
+  })
+}
+
 test('1: without idempotence a partition has one batch in flight, so that a retry keeps the order', async () => {
   const cluster = new DoubleCluster({ t: 1 }, 1)
   cluster.fate = once(1, { refuse: KafkaErrorCode.NOT_ENOUGH_REPLICAS })
