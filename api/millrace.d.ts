@@ -166,6 +166,7 @@ export declare class MillraceError extends Error {
 export declare const NO_TIMESTAMP: number;
 
 export interface Network {
+    lookup?(host: string): Promise<readonly string[]>;
     connect(options: ConnectOptions, receiver: NetworkReceiver): Promise<NetworkConnection>;
 }
 
