@@ -117,7 +117,11 @@ export class ProducerTopic {
 
   #stuckTo(): number {
     const { current } = this.#sticky
-    if (!this.#sticky.isOver(this.#lanes[current]?.open !== undefined)) return current
+    return this.#sticky.isOver(this.#lanes[current]?.open !== undefined) ? this.#another() : current
+  }
+
+  /** Apart from the above: what holds functions makes an object for them whenever it is entered (40 bytes a record there). */
+  #another(): number {
     return this.#sticky.choose({
       count: this.partitionCount,
       hasLeader: (partition) => this.#settings.hasLeader(this.name, partition),

@@ -176,7 +176,7 @@ async function theirs(payloads: string, settings: Readonly<Record<string, string
   const { stdout } = await promisify(execFile)(java, args, options)
   const summary = stdout.trim().split('\n').at(-1) ?? ''
   const rate = Number(/([\d.]+) records\/sec/.exec(summary)?.[1])
-  if (!(rate > 0) || !summary.startsWith(`${RECORDS} records sent`))
+  if (!(rate > 0) || !summary.startsWith(`${RECORDS} steady state records sent`))
     throw new Error(`no summary in: ${stdout.slice(-500)}`)
   return rate
 }
