@@ -101,9 +101,23 @@ export function refused(errorCode: number, place: ProducePlace): MillraceError {
   const { code, name, meaning } = classify(errorCode, 'produce')
   const said = place.message === null || place.message === '' ? '' : ` (${place.message})`
   const lost = place.scope.transactionalId === undefined ? 'Nothing after it is written.' : NOTHING_COMMITTED
-  return new MillraceError(code, `Writing ${where(place)} was answered ${name}${said}: ${meaning}. ${lost}`, {
+  const right = missingRight(errorCode, place)
+  return new MillraceError(code, `Writing ${where(place)} was answered ${name}${said}: ${meaning}${right}. ${lost}`, {
     next: STOPS,
   })
+}
+
+function missingRight(errorCode: number, { topic, scope }: ProducePlace): string {
+  switch (errorCode) {
+    case KafkaErrorCode.TOPIC_AUTHORIZATION_FAILED:
+      return ` (WRITE on topic ${topic})`
+    case KafkaErrorCode.TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
+      return ` (WRITE on transactional id ${scope.transactionalId})`
+    case KafkaErrorCode.CLUSTER_AUTHORIZATION_FAILED:
+      return ' (IDEMPOTENT_WRITE on the cluster)'
+    default:
+      return ''
+  }
 }
 
 /** A batch of one record, which cannot be split. */

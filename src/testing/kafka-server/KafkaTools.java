@@ -69,10 +69,17 @@ import org.apache.kafka.common.MetricName;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.acl.AccessControlEntry;
+import org.apache.kafka.common.acl.AclBinding;
+import org.apache.kafka.common.acl.AclOperation;
+import org.apache.kafka.common.acl.AclPermissionType;
 import org.apache.kafka.common.config.ConfigResource;
 import org.apache.kafka.common.header.Header;
 import org.apache.kafka.common.header.Headers;
 import org.apache.kafka.common.header.internals.RecordHeaders;
+import org.apache.kafka.common.resource.PatternType;
+import org.apache.kafka.common.resource.ResourcePattern;
+import org.apache.kafka.common.resource.ResourceType;
 import org.apache.kafka.common.serialization.ByteArrayDeserializer;
 import org.apache.kafka.common.serialization.ByteArraySerializer;
 
@@ -224,6 +231,7 @@ public final class KafkaTools {
       case "endTransaction": return endTransaction(args);
       case "read": return read(args);
       case "metricNames": return metricNames(args);
+      case "deny": return deny(args);
       default: throw new IllegalArgumentException("unknown request " + op);
     }
   }
@@ -585,6 +593,19 @@ public final class KafkaTools {
       Arrays.fill(filled, at, filled.length, (byte) ' ');
       return filled;
     }
+  }
+
+  // ---------------------------------------------------------------------------------------------------- rights
+
+  /** Everybody may do everything with the resource but this. */
+  private Object deny(JsonNode args) throws Exception {
+    ResourcePattern resource = new ResourcePattern(
+        ResourceType.fromString(args.get("type").asText()), args.get("name").asText(), PatternType.LITERAL);
+    AclOperation denied = AclOperation.fromString(args.get("operation").asText());
+    admin().createAcls(List.of(
+        new AclBinding(resource, new AccessControlEntry("User:*", "*", AclOperation.ALL, AclPermissionType.ALLOW)),
+        new AclBinding(resource, new AccessControlEntry("User:*", "*", denied, AclPermissionType.DENY)))).all().get();
+    return null;
   }
 
   // ---------------------------------------------------------------------------------------------------- reading
