@@ -190,9 +190,19 @@ export class KafkaSinkBuilder<T> {
       naming: this.#naming,
       properties,
       prompt: this.#properties['linger.ms'] === undefined,
+      registerProducerMetrics:
+        this.#flag('register.producer.metrics', true) && !this.#flag('flink.disable-metrics', false),
       parsed: this.#connector.parse(properties),
       connector: this.#connector,
     })
+  }
+
+  #flag(key: string, fallback: boolean): boolean {
+    const text = String(this.#properties[key] ?? fallback)
+      .trim()
+      .toLowerCase()
+    if (text === 'true' || text === 'false') return text === 'true'
+    throw this.#invalid('setProperty', `${key}: "${text}" is neither true nor false`)
   }
 
   #checkExactlyOnce(): void {

@@ -7,6 +7,7 @@ import {
   initProducerId,
   KafkaAdmin,
   KafkaCluster,
+  type KafkaMetrics,
   Producer,
   parseClusterOptions,
   parseProducerOptions,
@@ -37,7 +38,8 @@ export class KafkaSinkConnector implements SinkConnector {
     const cluster = new KafkaCluster(parseClusterOptions(properties), ports)
     return {
       gateway: new KafkaTransactionGateway(cluster),
-      createProducer: (fail) => new KafkaRecordProducer(new Producer(cluster, parseProducerOptions(properties), fail)),
+      createProducer: (fail) =>
+        new KafkaRecordProducer(cluster, new Producer(cluster, parseProducerOptions(properties), fail)),
       close: () => cluster.close(),
     }
   }
@@ -93,8 +95,10 @@ class KafkaTransactionGateway implements TransactionGateway {
 
 class KafkaRecordProducer implements RecordProducer {
   readonly #producer: Producer
+  readonly kafkaMetrics: KafkaMetrics
 
-  constructor(producer: Producer) {
+  constructor(cluster: KafkaCluster, producer: Producer) {
+    this.kafkaMetrics = new Map([...cluster.connectionMetrics.gauges, ...producer.kafkaMetrics])
     this.#producer = producer
   }
 

@@ -31,6 +31,7 @@ export interface KafkaSinkSettings<T> {
   readonly properties: KafkaProperties
   /** Whether the user left it to the sink how long records wait for more. */
   readonly prompt: boolean
+  readonly registerProducerMetrics: boolean
   readonly parsed: ParsedSinkProperties
   readonly connector: SinkConnector
 }
@@ -69,7 +70,7 @@ export class KafkaSink<T> implements Sink<T, KafkaCommittable> {
   }
 
   createWriter(context: SinkWriterContext): SinkWriter<T, KafkaCommittable> {
-    const { schema, guarantee, properties, connector, prefix, prompt } = this.#settings
+    const { schema, guarantee, properties, connector, prefix, prompt, registerProducerMetrics } = this.#settings
     const clientId = properties['client.id'] ?? `${context.jobName}-${context.uid}`
     const connection = connector.connect({ ...properties, 'client.id': `${clientId}-${context.subtask}` }, context)
     const fail = (error: Error): void => context.fail(error)
@@ -78,6 +79,7 @@ export class KafkaSink<T> implements Sink<T, KafkaCommittable> {
       schema,
       guarantee,
       prompt,
+      registerProducerMetrics,
       producer: connection.createProducer(fail),
       disconnect: () => connection.close(),
       transactions:

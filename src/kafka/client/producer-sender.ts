@@ -7,6 +7,7 @@
  */
 import type { Timer } from '../../base/index.ts'
 import { MillraceError } from '../../base/index.ts'
+import type { ProduceMetrics } from '../metrics/produce-metrics.ts'
 import { type ProduceResponse, produceApi } from '../protocol/generated/produce.ts'
 import type { ProducerOptions } from './options.ts'
 import type { ProducerBatch } from './producer-batch.ts'
@@ -59,6 +60,7 @@ export class ProducerSender {
     splits: 0,
     bytes: 0,
   }
+  readonly #metrics: ProduceMetrics
   #readyBytes = 0
   #scheduled = false
   #refreshing = false
@@ -67,12 +69,19 @@ export class ProducerSender {
   #lastCause: unknown
   #stopped = false
 
-  constructor(cluster: ProducerCluster, options: ProducerOptions, events: SenderEvents) {
+  constructor(cluster: ProducerCluster, options: ProducerOptions, metrics: ProduceMetrics, events: SenderEvents) {
+    this.#metrics = metrics
     this.#cluster = cluster
     this.#options = options
     this.#events = events
     // Without idempotence nothing but being alone keeps a batch that is sent again in its place.
     this.#inFlightPerLane = options.enableIdempotence ? IN_FLIGHT_PER_PARTITION : 1
+  }
+
+  get requestsInFlight(): number {
+    let count = 0
+    for (const { inFlight } of this.#brokers.values()) count += inFlight
+    return count
   }
 
   /** A batch was closed and stands in its lane. */
@@ -215,13 +224,18 @@ export class ProducerSender {
       this.#fail(error)
       return
     }
-    for (const batch of batches) this.counts.bytes += batch.sizeBytes
+    const sentMs = this.#now()
+    for (const { writer, plainBytes, sizeBytes, openedAtMs } of batches) {
+      this.counts.bytes += sizeBytes
+      this.#metrics.sent(writer.recordCount, plainBytes, sizeBytes, sentMs - openedAtMs)
+    }
     const noResponse = this.#options.acks === 0
     connection
       .send(produceApi, exchange.request, { version: exchange.version, expectNoResponse: noResponse })
       .then(
         (response) => {
           broker.inFlight--
+          this.#metrics.answered(this.#now() - sentMs, response?.throttleTimeMs ?? 0)
           if (noResponse) for (const batch of batches) this.#acknowledged(batch)
           else this.#answered(broker, batches, exchange, response)
           this.#schedule()
@@ -269,6 +283,7 @@ export class ProducerSender {
         this.#acknowledged(batch)
         return false
       case 'failed':
+        this.#metrics.failed(batch.writer.recordCount)
         this.#fail(verdict.error)
         return false
       case 'split':
@@ -297,6 +312,7 @@ export class ProducerSender {
     const { lane } = batch
     const parts = this.#events.split(batch)
     this.counts.splits++
+    this.#metrics.split()
     const { topic, partition } = lane
     const fields = { topic, partition, bytes: batch.sizeBytes, parts: parts.length }
     this.#cluster.ports.logger.debug(fields, 'a batch was too large for its topic and is sent in parts')
@@ -311,6 +327,7 @@ export class ProducerSender {
       return
     }
     this.counts.retries++
+    this.#metrics.retried(batch.writer.recordCount)
     lane.failed(batch)
     lane.notBeforeMs = Math.max(lane.notBeforeMs, this.#now() + delayMs)
     this.#wakeAt(lane.notBeforeMs)

@@ -9,6 +9,8 @@
  * - the first failure is the last: appends throw it, seals reject with it, nothing more is sent.
  */
 import { assert, MillraceError, type Timer } from '../../base/index.ts'
+import type { KafkaMetrics } from '../metrics/kafka-metrics.ts'
+import { ProduceMetrics } from '../metrics/produce-metrics.ts'
 import type { ProducerOptions } from './options.ts'
 import { ProducerBatch } from './producer-batch.ts'
 import type { ProducerCluster } from './producer-cluster.ts'
@@ -47,6 +49,7 @@ export class Producer {
   readonly #options: ProducerOptions
   readonly #memory: ProducerMemory
   readonly #sender: ProducerSender
+  readonly #kafkaMetrics: ProduceMetrics
   readonly #enlistment: ProducerEnlistment
   readonly #writer: LaneWriter
   readonly #topics: Map<string, ProducerTopic> = new Map()
@@ -74,7 +77,12 @@ export class Producer {
     this.#cluster = cluster
     this.#options = options
     this.#memory = new ProducerMemory(options.bufferMemory, options.batchSize)
-    this.#sender = new ProducerSender(cluster, options, {
+    this.#kafkaMetrics = new ProduceMetrics(cluster.ports.clock, {
+      requestsInFlight: () => this.#sender.requestsInFlight,
+      bufferBytesLimit: () => this.#memory.limitBytes,
+      bufferBytesUsed: () => this.#memory.usedBytes,
+    })
+    this.#sender = new ProducerSender(cluster, options, this.#kafkaMetrics, {
       acknowledged: (batch) => this.#acknowledged(batch),
       split: (batch) => this.#split(batch),
       failed: (error) => this.#fail(error),
@@ -225,6 +233,11 @@ export class Producer {
       bufferBytesUsed: this.#memory.usedBytes,
       bufferBytesLimit: this.#memory.limitBytes,
     }
+  }
+
+  /** Under the names of Java's producer. */
+  get kafkaMetrics(): KafkaMetrics {
+    return this.#kafkaMetrics.gauges
   }
 
   #beginPlain(): ProducerScope {

@@ -291,6 +291,8 @@ export class ModelProducer implements RecordProducer {
     this.#closed = true
   }
 
+  readonly kafkaMetrics: RecordProducer['kafkaMetrics'] = new Map([['record-send-total', () => 7]])
+
   metrics(): ReturnType<RecordProducer['metrics']> {
     return { bytesSent: 0, recordErrors: 0, sendTimeMs: -1 }
   }

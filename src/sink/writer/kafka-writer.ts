@@ -29,6 +29,8 @@ export interface KafkaWriterOptions<T> {
   readonly producer: RecordProducer
   /** Whether records leave without waiting for more when the input has none; the user set no `linger.ms`. */
   readonly prompt: boolean
+  /** `register.producer.metrics`, and its old opposite `flink.disable-metrics`. */
+  readonly registerProducerMetrics: boolean
   /** Present with exactly-once. */
   readonly transactions:
     | ((shared: Pick<WriterTransactionsOptions, 'producer' | 'metrics'>) => WriterTransactions)
@@ -58,7 +60,8 @@ export class KafkaWriter<T> implements SinkWriter<T, KafkaCommittable> {
     this.#disconnect = options.disconnect
     // In a transaction nobody sees a record earlier for it.
     this.#prompt = options.prompt && options.transactions === undefined
-    const metrics = registerWriterMetrics(context.metrics, producer, () => this.#transactions?.pending ?? 0)
+    const pending = (): number => this.#transactions?.pending ?? 0
+    const metrics = registerWriterMetrics(context.metrics, producer, pending, options.registerProducerMetrics)
     this.#transactions = options.transactions?.({ producer, metrics })
     this.#path = createRecordPath(options.schema, {
       gate: this.#transactions ?? ALWAYS_OPEN,

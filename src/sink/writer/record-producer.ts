@@ -3,6 +3,7 @@
  * beside the model of the transaction coordinator.
  */
 import type { MillraceError } from '../../base/index.ts'
+import type { KafkaMetrics } from '../../kafka/index.ts'
 import type { ProducerRecordHeader } from '../serializer/kafka-record-serialization-schema.ts'
 import type { TransactionHandle } from '../transaction/transaction-gateway.ts'
 
@@ -41,6 +42,8 @@ export interface RecordProducer {
   seal(): Promise<SealedRecords>
   close(options: { readonly discard: boolean }): Promise<void>
   metrics(): RecordProducerMetrics
+  /** Of the producer and its connections, under Java's names. */
+  readonly kafkaMetrics: KafkaMetrics
 }
 
 export interface RecordProducerMetrics {

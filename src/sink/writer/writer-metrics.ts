@@ -18,6 +18,7 @@ export function registerWriterMetrics(
   group: MetricGroup,
   producer: RecordProducer,
   pendingCommittables: () => number,
+  registerProducerMetrics: boolean,
 ): WriterMetrics {
   const metrics: WriterMetrics = {
     recordsSent: group.counter('numRecordsSend'),
@@ -37,5 +38,8 @@ export function registerWriterMetrics(
   group.gauge('numRecordsSendErrors', errors)
   group.gauge('currentSendTime', () => producer.metrics().sendTimeMs)
   group.gauge('pendingCommittables', pendingCommittables)
+  if (!registerProducerMetrics) return metrics
+  const forwarded = group.group('KafkaProducer')
+  for (const [name, read] of producer.kafkaMetrics) forwarded.gauge(name, read)
   return metrics
 }
