@@ -99,6 +99,12 @@ test('a security protocol that does not exist yet is refused, not ignored', () =
   assert.equal(parseClusterOptions({ ...SERVERS, 'security.protocol': 'plaintext' }).clientId, 'millrace')
 })
 
+test('delivery.timeout.ms, when it is not set, leaves time for one request', () => {
+  const long = { 'request.timeout.ms': '10 min', 'linger.ms': '1 s' }
+  assert.equal(parseProducerOptions(long).deliveryTimeoutMs, 601_000)
+  assert.equal(parseProducerOptions({ ...long, 'delivery.timeout.ms': 5_000 }).deliveryTimeoutMs, 5_000)
+})
+
 test('without retries there is no idempotence, and asking for both is refused', () => {
   assert.equal(parseProducerOptions({ retries: 0 }).enableIdempotence, false)
   assert.equal(parseProducerOptions({ retries: 3 }).retries, 3)

@@ -144,15 +144,20 @@ export function parseProducerOptions(properties: KafkaProperties): ProducerOptio
       'false, or acks=all with max.in.flight.requests.per.connection of 5 or less and retries above 0',
     )
   }
+  const lingerMs = values.durationMs('linger.ms', 5)
+  const requestTimeoutMs = values.durationMs('request.timeout.ms', 30_000, { min: 1 })
   return {
     acks,
     batchSize: values.bytes('batch.size', 16_384),
-    lingerMs: values.durationMs('linger.ms', 5),
+    lingerMs,
     bufferMemory: values.bytes('buffer.memory', 32 * 1024 * 1024, { max: Number.MAX_SAFE_INTEGER }),
     maxInFlightRequestsPerConnection: maxInFlight,
     retries: retries === 0x7fff_ffff ? Number.POSITIVE_INFINITY : retries,
-    deliveryTimeoutMs: values.durationMs('delivery.timeout.ms', 120_000, { min: 1 }),
-    requestTimeoutMs: values.durationMs('request.timeout.ms', 30_000, { min: 1 }),
+    // As in Java's client, the default gives way to longer times that were asked for.
+    deliveryTimeoutMs: values.durationMs('delivery.timeout.ms', Math.max(120_000, lingerMs + requestTimeoutMs), {
+      min: 1,
+    }),
+    requestTimeoutMs,
     maxRequestSize: values.bytes('max.request.size', 1024 * 1024, { min: 1 }),
     compressionType: values.oneOf('compression.type', 'none', ['none', 'gzip', 'snappy', 'lz4', 'zstd']),
     enableIdempotence,

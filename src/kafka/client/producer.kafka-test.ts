@@ -224,6 +224,25 @@ for (const version of [2, 1] as const) {
       )
     })
 
+    for (const acks of [0, 1] as const) {
+      test(`with acks=${acks} everything is there, in order`, async () => {
+        const topic = `acks-${acks}`
+        await server.createTopic(topic)
+        const producer = newProducer({ acks })
+        const handle = await producer.topic(topic)
+        const expected = series('value ', 5000)
+        for (const value of expected) handle.append(0, 1, null, value)
+        await producer.close()
+        // Nobody answers with acks=0: what is on its way may take a moment.
+        const until = Date.now() + 10_000
+        let read: string[][] = []
+        while (read[0]?.length !== expected.length && Date.now() < until) {
+          read = (await readTopic(cluster, topic, 'read_uncommitted')).map(values)
+        }
+        assert.deepEqual(read, [expected])
+      })
+    }
+
     for (const codec of ['gzip', 'snappy', 'lz4', 'zstd'] as const) {
       test(`batches compressed with ${codec} are read by Java and by the fetcher`, async () => {
         const topic = `codec-${codec}`
