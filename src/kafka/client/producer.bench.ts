@@ -123,6 +123,9 @@ function obliging(real: ProducerCluster): ProducerCluster {
   }
 }
 
+/** Of the machine before anything was started. */
+const LOAD = Number((loadavg()[0] ?? 0).toFixed(2))
+
 /** Kafka's default batches, and the large ones of the part above. */
 const SETTINGS: Readonly<Record<string, Readonly<Record<string, string | number>>>> = {
   defaults: { acks: 'all', 'batch.size': 16_384, 'linger.ms': 5, 'buffer.memory': 32 << 20 },
@@ -184,11 +187,10 @@ async function theirs(payloads: string, settings: Readonly<Record<string, string
 const median = (rates: readonly number[]): number => [...rates].sort((a, b) => a - b)[rates.length >> 1] ?? 0
 
 async function beside(cluster: ProducerCluster): Promise<void> {
-  const load = loadavg()[0] ?? 0
   const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
   const payloads = join(directory, 'values.txt')
   writeFileSync(payloads, texts.join('\n'))
-  const result: Record<string, unknown> = { records: RECORDS, valueBytes: 115, load: Number(load.toFixed(2)) }
+  const result: Record<string, unknown> = { records: RECORDS, valueBytes: 115, load: LOAD }
   try {
     for (const [name, settings] of Object.entries(SETTINGS)) {
       const [own, java]: [number[], number[]] = [[], []]
