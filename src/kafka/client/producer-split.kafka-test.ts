@@ -38,7 +38,7 @@ async function javaValues(topic: string): Promise<string[][]> {
   return byPartition
 }
 
-/** Writes until the last limit is set, a little longer, and calls `seal` now and then. */
+/** Writes while each limit is being set and a little longer, and calls `between` now and then. */
 async function writeUnderLimits(
   producer: Producer,
   topic: string,
@@ -46,14 +46,8 @@ async function writeUnderLimits(
 ): Promise<string[][]> {
   const handle = await producer.topic(topic)
   const expected: string[][] = [[], []]
-  let limiting = true
-  const limits = (async () => {
-    for (const bytes of LIMITS) await server.java.setTopicConfig(topic, { 'max.message.bytes': bytes })
-  })().finally(() => {
-    limiting = false
-  })
-  for (let round = 0, more = 20; more > 0 && round < 2_000; round++) {
-    if (!limiting) more--
+  let round = 0
+  const write = async (): Promise<void> => {
     for (let p = 0; p < 2; p++) {
       for (let at = 0; at < 300; at++) {
         const value = `value ${round}-${p}-${at}`
@@ -62,10 +56,18 @@ async function writeUnderLimits(
       }
     }
     if (producer.blocked) await producer.writable()
-    if (round % 10 === 9) await between(round)
+    if (++round % 10 === 0) await between(round)
     else await new Promise((resolve) => setTimeout(resolve, 5))
   }
-  await limits
+  for (const bytes of LIMITS) {
+    let set = false
+    const setting = server.java.setTopicConfig(topic, { 'max.message.bytes': bytes }).then(() => {
+      set = true
+    })
+    for (let more = 40; more > 0 && !set; more--) await write()
+    await setting
+    for (let more = 4; more > 0; more--) await write()
+  }
   return expected
 }
 
