@@ -5,6 +5,7 @@
 import type { OperatorFactory } from './operator.ts'
 import type { Sink } from './sink.ts'
 import type { Source } from './source.ts'
+import type { KeySelector } from './state.ts'
 import type { WatermarkPlan } from './time.ts'
 
 export type Partitioning = 'forward' | 'keyed' | 'rebalance' | 'rescale' | 'shuffle' | 'broadcast' | 'custom'
@@ -14,6 +15,10 @@ export interface GraphEdge {
   readonly partitioning: Partitioning
   /** Of a side output: its tag. */
   readonly tag?: string
+  /** Of a keyed edge: what decides which subtask an element goes to. */
+  readonly keyOf?: KeySelector
+  /** Of a custom edge: the receiving subtask, 0 to `partitions` - 1. */
+  readonly partition?: (value: unknown, partitions: number) => number
 }
 
 interface NodeBase {
@@ -34,6 +39,8 @@ export interface SourceNode extends NodeBase {
 
 export interface OperatorNode extends NodeBase {
   readonly kind: 'operator'
+  /** Present behind keyBy: the operator has keyed state and timers, and its key is set before each element. */
+  readonly keyOf?: KeySelector
   readonly factory: OperatorFactory<unknown, unknown>
 }
 

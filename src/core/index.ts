@@ -8,15 +8,16 @@ export {
 export type { Collector, FilterFunction, FlatMapFunction, MapFunction, RichFunction, Sync } from './functions.ts'
 export type { GraphEdge, GraphNode, JobGraph, OperatorNode, Partitioning, SinkNode, SourceNode } from './graph.ts'
 export { Counter, type Gauge, type MetricGroup, MetricRegistry } from './metric.ts'
-export type {
-  CloseOptions,
-  Operator,
-  OperatorContext,
-  OperatorFactory,
-  OperatorSnapshot,
-  Output,
-  RuntimeContext,
-  RuntimePorts,
+export {
+  type CloseOptions,
+  NO_OUTPUT,
+  type Operator,
+  type OperatorContext,
+  type OperatorFactory,
+  type OperatorSnapshot,
+  type Output,
+  type RuntimeContext,
+  type RuntimePorts,
 } from './operator.ts'
 export {
   type DeserializationSchema,
@@ -59,6 +60,18 @@ export type {
   SplitEnumeratorContext,
   SplitOutput,
 } from './source.ts'
+export type {
+  Key,
+  KeyedContext,
+  KeyPart,
+  KeySelector,
+  ListState,
+  MapState,
+  StateDescriptor,
+  TimeDomain,
+  TimerService,
+  ValueState,
+} from './state.ts'
 export {
   ElementTime,
   MAX_WATERMARK,

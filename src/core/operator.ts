@@ -9,6 +9,7 @@ import type { Clock, Logger, Network, Random } from '../base/index.ts'
 import type { CheckpointId, SubtaskIndex } from './brand.ts'
 import type { MetricGroup } from './metric.ts'
 import type { VersionedBytes } from './serializer.ts'
+import type { KeyedContext } from './state.ts'
 import type { ElementTime } from './time.ts'
 
 export interface Output<T> {
@@ -17,6 +18,13 @@ export interface Output<T> {
   emitWatermark(timestamp: number): void
   /** No elements are to be expected for a while: the watermark must not wait for this input. */
   emitIdle(idle: boolean): void
+}
+
+/** Where elements go that nobody reads. */
+export const NO_OUTPUT: Output<unknown> = {
+  emit: () => undefined,
+  emitWatermark: () => undefined,
+  emitIdle: () => undefined,
 }
 
 export interface RuntimeContext {
@@ -42,6 +50,10 @@ export interface OperatorContext extends RuntimeContext, RuntimePorts {
   readonly time: ElementTime
   /** What this operator's subtasks stored in the checkpoint being restored; empty when there is none. */
   readonly restored: readonly VersionedBytes[]
+  /** State and timers of the current key; absent without keyBy. */
+  readonly keyed?: KeyedContext
+  /** Where elements of a side output go; to nobody when the job reads none of that tag. */
+  sideOutput(tag: string): Output<unknown>
 }
 
 /**

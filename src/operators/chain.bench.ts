@@ -3,7 +3,14 @@
  * called by hand. Run: node src/operators/chain.bench.ts
  */
 import { SeededRandom, SystemClock, silentLogger, TcpNetwork } from '../base/index.ts'
-import { ElementTime, MetricRegistry, type OperatorContext, type Output, subtaskIndex } from '../core/index.ts'
+import {
+  ElementTime,
+  MetricRegistry,
+  NO_OUTPUT,
+  type OperatorContext,
+  type Output,
+  subtaskIndex,
+} from '../core/index.ts'
 import { filterOperator } from './filter-operator.ts'
 import { flatMapOperator } from './flat-map-operator.ts'
 import { mapOperator } from './map-operator.ts'
@@ -38,6 +45,7 @@ const context: OperatorContext = {
   logger: silentLogger,
   time: new ElementTime(),
   restored: [],
+  sideOutput: () => NO_OUTPUT,
 }
 
 const fee = (order: Order): Order => ({ id: order.id, amount: order.amount + 1 })

@@ -9,6 +9,7 @@ import {
   ElementTime,
   MAX_WATERMARK,
   MetricRegistry,
+  NO_OUTPUT,
   NO_TIMESTAMP,
   type Operator,
   type OperatorContext,
@@ -112,6 +113,7 @@ function open<In, Out>(
     logger: silentLogger,
     time,
     restored: [],
+    sideOutput: () => NO_OUTPUT,
   }
   const output = new Catch(time)
   return { operator: factory.create(context, output), output, clock, time }

@@ -10,6 +10,7 @@ import {
   type GraphNode,
   type JobGraph,
   MetricRegistry,
+  NO_OUTPUT,
   type Operator,
   type Output,
   type RuntimeContext,
@@ -84,13 +85,15 @@ export function contextOf(
   }
 }
 
-function outputOf(options: ChainOptions, from: number, operators: ChainedOperator[]): Output<unknown> {
+function outputOf(options: ChainOptions, from: number, operators: ChainedOperator[], tag?: string): Output<unknown> {
   const outputs: Output<unknown>[] = []
   for (const node of options.graph.nodes) {
-    if (node.inputs.some((edge) => edge.from === from)) outputs.push(operatorOf(options, node, operators))
+    if (node.inputs.some((edge) => edge.from === from && edge.tag === tag))
+      outputs.push(operatorOf(options, node, operators))
   }
   const [only] = outputs
-  return outputs.length === 1 && only !== undefined ? only : new FanOut(outputs)
+  if (only === undefined) return NO_OUTPUT
+  return outputs.length === 1 ? only : new FanOut(outputs)
 }
 
 function operatorOf(options: ChainOptions, node: GraphNode, operators: ChainedOperator[]): Operator<unknown> {
@@ -103,7 +106,8 @@ function operatorOf(options: ChainOptions, node: GraphNode, operators: ChainedOp
     case 'operator': {
       const output = outputOf(options, node.id, operators)
       const restored = options.spec.restored[node.uid] ?? []
-      operator = node.factory.create({ ...context, time: options.time, restored }, output)
+      const sideOutput = (tag: string): Output<unknown> => outputOf(options, node.id, operators, tag)
+      operator = node.factory.create({ ...context, time: options.time, restored, sideOutput }, output)
       break
     }
     case 'sink':

@@ -12,6 +12,7 @@ import {
   checkpointId,
   ElementTime,
   MetricRegistry,
+  NO_OUTPUT,
   NO_TIMESTAMP,
   type Operator,
   type OperatorFactory,
@@ -188,6 +189,7 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
       logger: silentLogger,
       time: this.#time,
       restored: restored === undefined ? [] : [restored],
+      sideOutput: () => NO_OUTPUT,
     }
   }
 }
