@@ -81,6 +81,7 @@ export interface ConfigurationValues {
   readonly maxParallelism: number
   readonly watermarkIntervalMs: number
   readonly checkpointIntervalMs: number | undefined
+  readonly checkpointingMode: 'exactly-once' | 'at-least-once'
   readonly checkpointTimeoutMs: number
   readonly checkpointMinPauseMs: number
   readonly tolerableFailedCheckpoints: number
@@ -112,6 +113,12 @@ export const OPTIONS: { readonly [Name in keyof ConfigurationValues]: ConfigOpti
     undefined,
     optionalDuration,
     'Time between checkpoints; absent: only the final one.',
+  ),
+  checkpointingMode: option(
+    'execution.checkpointing.mode',
+    'exactly-once',
+    parseOneOf('exactly-once', 'at-least-once'),
+    'at-least-once: no task waits for the barriers of its other inputs, and records may be seen twice after a failure.',
   ),
   checkpointTimeoutMs: option(
     'execution.checkpointing.timeout',

@@ -160,7 +160,7 @@ function planJob(graph: JobGraph, options: RunOptions): JobPlan {
     sources: graph.nodes.filter((node) => node.kind === 'source'),
     operators: graph.nodes.filter((node) => node.kind === 'operator'),
     sinks,
-    tasks: planTasks(graph),
+    ...planTasks(graph),
     transactional: sinks.flatMap(({ uid, name, parallelism, sink }) => {
       const side = sink.transactional
       return side === undefined ? [] : [{ uid, name, parallelism, side, ledger: side.createLedger(options.ports) }]

@@ -20,6 +20,8 @@ export interface TaskSpec {
   readonly attempt: number
   readonly nextCheckpoint: number
   readonly checkpointing: boolean
+  /** What a task that reads channels does between the first and the last barrier of a checkpoint. */
+  readonly mode: 'exactly-once' | 'at-least-once'
   readonly watermarkIntervalMs: number
   readonly maxParallelism: number
   /** By the sink's uid. */

@@ -115,6 +115,7 @@ async function setup(options: Partial<CheckpointOptions> = {}): Promise<Setup> {
     tolerableFailures: 0,
     retained: 1,
     tasks: TASKS,
+    sourceTasks: TASKS,
     log,
     store: new CheckpointStore(storage),
     ports: { clock, random, network, logger: silentLogger },

@@ -23,6 +23,8 @@ export interface CheckpointOptions {
   readonly tolerableFailures: number
   readonly retained: number
   readonly tasks: readonly TaskId[]
+  /** Those that the barrier is sent to; it reaches the others through the channels between them. */
+  readonly sourceTasks: readonly TaskId[]
   readonly log: JobLog
   readonly store: CheckpointStore
   readonly ports: RuntimePorts
@@ -175,7 +177,7 @@ export class CheckpointCoordinator {
       timer = ports.clock.setTimer(timeoutMs, () => reject(new Error(`it took longer than ${timeoutMs} ms`)))
     })
     try {
-      for (const task of tasks)
+      for (const task of this.#options.sourceTasks)
         this.#options.send(task, { kind: 'checkpoint', checkpoint, final: reason !== undefined })
       await gathered
     } finally {

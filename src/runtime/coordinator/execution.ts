@@ -142,14 +142,16 @@ export class Execution {
   #spec(task: TaskId): Parameters<TaskHost['deploy']>[0] {
     const { plan, log, intervalMs, sinkSettings, restored } = this.#options
     const state: Record<string, VersionedBytes[]> = {}
+    const own = plan.uidsOf.get(task.chain)
     for (const part of restored?.parts ?? []) {
-      if (part.role === 'operator') (state[part.uid] ??= []).push(part)
+      if (part.role === 'operator' && own?.has(part.uid) === true) (state[part.uid] ??= []).push(part)
     }
     return {
       task,
       attempt: log.attempt,
       nextCheckpoint: log.history.highestCheckpoint + 1,
       checkpointing: intervalMs !== undefined,
+      mode: plan.configuration.get('checkpointingMode'),
       watermarkIntervalMs: plan.configuration.get('watermarkIntervalMs'),
       maxParallelism: plan.configuration.get('maxParallelism'),
       sinkSettings,
@@ -171,6 +173,7 @@ export class Execution {
       tolerableFailures: configuration.get('tolerableFailedCheckpoints'),
       retained: configuration.get('retainedCheckpoints'),
       tasks: plan.tasks,
+      sourceTasks: plan.sourceTasks,
       log,
       store,
       ports,

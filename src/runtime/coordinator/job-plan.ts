@@ -2,7 +2,6 @@
  * What the coordinator reads off the graph once: the chains to deploy, the sources, and the sinks that write in
  * transactions with their ledgers.
  */
-import { MillraceError } from '../../base/index.ts'
 import type {
   Configuration,
   JobGraph,
@@ -13,6 +12,7 @@ import type {
   TransactionLedger,
 } from '../../core/index.ts'
 import type { TaskId } from '../channel/messages.ts'
+import { planGraph } from '../plan/physical-plan.ts'
 
 export interface TransactionalSink {
   readonly uid: string
@@ -30,6 +30,10 @@ export interface JobPlan {
   readonly sinks: readonly SinkNode[]
   readonly transactional: readonly TransactionalSink[]
   readonly tasks: readonly TaskId[]
+  /** Those that barriers begin at. */
+  readonly sourceTasks: readonly TaskId[]
+  /** Of each chain, the uids of its nodes: what state its tasks are given. */
+  readonly uidsOf: ReadonlyMap<number, ReadonlySet<string>>
 }
 
 export interface StartOptions {
@@ -54,27 +58,19 @@ export function longestOpenMs(configuration: Configuration): number {
   return interval + (configuration.get('tolerableFailedCheckpoints') + 1) * round + restart
 }
 
-/** A task a subtask of each source's chain. Throws GRAPH_INVALID for what this engine cannot run. */
-export function planTasks(graph: JobGraph): TaskId[] {
-  const byId = new Map(graph.nodes.map((node) => [node.id, node]))
+/** A task for each subtask of each chain. Throws GRAPH_INVALID for a graph that cannot run. */
+export function planTasks(graph: JobGraph): Pick<JobPlan, 'tasks' | 'sourceTasks' | 'uidsOf'> {
+  const { chains } = planGraph(graph)
   const tasks: TaskId[] = []
-  for (const node of graph.nodes) {
-    if (node.kind === 'source') {
-      for (let subtask = 0; subtask < node.parallelism; subtask++) tasks.push({ chain: node.id, subtask })
-      continue
-    }
-    const [edge, another] = node.inputs
-    const from = edge === undefined ? undefined : byId.get(edge.from)
-    if (edge === undefined || from === undefined || another !== undefined) {
-      throw new MillraceError('GRAPH_INVALID', `operator ${node.uid} must have exactly one input`)
-    }
-    if (edge.partitioning !== 'forward' || from.parallelism !== node.parallelism) {
-      throw new MillraceError(
-        'GRAPH_INVALID',
-        `the edge from ${from.uid} to ${node.uid} is not a forward edge between equal parallelisms ` +
-          `(${edge.partitioning}, ${from.parallelism} to ${node.parallelism}): this version runs forward edges only`,
-      )
+  const sourceTasks: TaskId[] = []
+  const uidsOf = new Map<number, ReadonlySet<string>>()
+  for (const { head, nodes } of chains) {
+    uidsOf.set(head.id, new Set(nodes.map((node) => node.uid)))
+    for (let subtask = 0; subtask < head.parallelism; subtask++) {
+      const task = { chain: head.id, subtask }
+      tasks.push(task)
+      if (head.kind === 'source') sourceTasks.push(task)
     }
   }
-  return tasks
+  return { tasks, sourceTasks, uidsOf }
 }

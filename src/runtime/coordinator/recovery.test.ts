@@ -201,6 +201,8 @@ async function setup(sinks: readonly string[] = ['out']): Promise<Setup> {
         sinks: [],
         transactional,
         tasks: [{ chain: 0, subtask: subtaskIndex(0) }],
+        sourceTasks: [{ chain: 0, subtask: subtaskIndex(0) }],
+        uidsOf: new Map(),
       }
       return recover({
         plan,

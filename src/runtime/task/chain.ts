@@ -1,10 +1,11 @@
 /**
- * Builds the operators of one subtask from the graph: a tree of direct calls below one source. All nodes reached by forward
- * edges belong to the chain.
+ * Builds the operators of one subtask from the plan: a tree of direct calls below the chain's head, which ends in sinks and in
+ * the sending ends of edges to other tasks.
  */
 import { assert, unreachable } from '../../base/index.ts'
 import {
   attemptId,
+  type CheckpointId,
   checkpointId,
   type ElementTime,
   type GraphNode,
@@ -18,7 +19,9 @@ import {
   type SinkNode,
   subtaskIndex,
 } from '../../core/index.ts'
+import type { OutputEdge } from '../channel/exchange.ts'
 import type { TaskSpec } from '../channel/messages.ts'
+import type { PlannedChain, PlannedEdge } from '../plan/physical-plan.ts'
 import { SinkOperator } from './sink-operator.ts'
 
 export interface ChainedOperator {
@@ -29,42 +32,72 @@ export interface ChainedOperator {
 
 export interface ChainOptions {
   readonly graph: JobGraph
+  readonly chain: PlannedChain
   readonly spec: TaskSpec
   readonly ports: RuntimePorts
   readonly time: ElementTime
+  /** The sending end of an edge to other tasks. Called once for each. */
+  createOutput(edge: PlannedEdge): OutputEdge
   fail(error: Error): void
 }
+
+/** What is under construction: operators in the reverse order of the flow. */
+interface Parts extends ChainOptions {
+  readonly operators: ChainedOperator[]
+  readonly edges: OutputEdge[]
+}
+
+type Blocking = Pick<Operator<unknown>, 'blocked' | 'writable'>
 
 export class Chain {
   /** In the order of the flow: an operator stands before those it emits to. */
   readonly operators: readonly ChainedOperator[]
+  /** Where the head's elements go: of a source to what follows it, else to the head itself. */
   readonly first: Output<unknown>
-  readonly #blocking: readonly Operator<unknown>[]
+  readonly edges: readonly OutputEdge[]
+  readonly #blocking: readonly Blocking[]
   readonly #gathering: readonly Operator<unknown>[]
 
   constructor(options: ChainOptions) {
-    const operators: ChainedOperator[] = []
-    this.first = outputOf(options, options.spec.task.chain, operators)
-    this.operators = operators.reverse()
-    this.#blocking = this.operators
-      .map((chained) => chained.operator)
-      .filter((operator) => operator.writable !== undefined)
-    this.#gathering = this.operators
-      .map((chained) => chained.operator)
-      .filter((operator) => operator.inputDry !== undefined)
+    const parts: Parts = { ...options, operators: [], edges: [] }
+    const { head } = options.chain
+    this.first = head.kind === 'source' ? outputOf(parts, head.id) : operatorOf(parts, head)
+    this.operators = parts.operators.reverse()
+    this.edges = parts.edges
+    const operators = this.operators.map((chained) => chained.operator)
+    this.#blocking = [...operators.filter((operator) => operator.writable !== undefined), ...this.edges]
+    this.#gathering = operators.filter((operator) => operator.inputDry !== undefined)
   }
 
+  /** The input has nothing more at the moment: what was gathered leaves. */
   inputDry(): void {
     for (const operator of this.#gathering) operator.inputDry?.()
+    this.flush()
+  }
+
+  /** What was gathered for other tasks leaves. */
+  flush(): void {
+    for (const edge of this.edges) edge.flush()
+  }
+
+  /** Follows right behind the last element before it. */
+  emitBarrier(checkpoint: CheckpointId, final: boolean): void {
+    for (const edge of this.edges) edge.emitBarrier(checkpoint, final)
+    this.flush()
+  }
+
+  end(): void {
+    for (const edge of this.edges) edge.end()
+    this.flush()
   }
 
   get blocked(): boolean {
-    for (const operator of this.#blocking) if (operator.blocked) return true
+    for (const part of this.#blocking) if (part.blocked) return true
     return false
   }
 
   async writable(): Promise<void> {
-    await Promise.all(this.#blocking.map((operator) => operator.writable?.()))
+    await Promise.all(this.#blocking.map((part) => part.writable?.()))
   }
 }
 
@@ -85,39 +118,58 @@ export function contextOf(
   }
 }
 
-function outputOf(options: ChainOptions, from: number, operators: ChainedOperator[], tag?: string): Output<unknown> {
+/** What reads the elements of a node, or of one of its side outputs. */
+function outputOf(parts: Parts, from: number, tag?: string): Output<unknown> {
+  const { chain } = parts
   const outputs: Output<unknown>[] = []
-  for (const node of options.graph.nodes) {
-    if (node.inputs.some((edge) => edge.from === from && edge.tag === tag))
-      outputs.push(operatorOf(options, node, operators))
+  for (const node of chain.nodes) {
+    if (node !== chain.head && node.inputs.some((edge) => edge.from === from && edge.tag === tag)) {
+      outputs.push(operatorOf(parts, node))
+    }
+  }
+  for (const planned of chain.outputs) {
+    if (planned.from.id !== from || planned.edge.tag !== tag) continue
+    const edge = parts.createOutput(planned)
+    parts.edges.push(edge)
+    outputs.push(edge)
   }
   const [only] = outputs
   if (only === undefined) return NO_OUTPUT
   return outputs.length === 1 ? only : new FanOut(outputs)
 }
 
-function operatorOf(options: ChainOptions, node: GraphNode, operators: ChainedOperator[]): Operator<unknown> {
+function operatorOf(parts: Parts, node: GraphNode): Operator<unknown> {
   const metrics = new MetricRegistry()
-  const context = contextOf(options, node, metrics)
+  const context = contextOf(parts, node, metrics)
   let operator: Operator<unknown>
   switch (node.kind) {
     case 'source':
       return assert(false, `source ${node.uid} has an input`) as never
     case 'operator': {
-      const output = outputOf(options, node.id, operators)
-      const restored = options.spec.restored[node.uid] ?? []
-      const sideOutput = (tag: string): Output<unknown> => outputOf(options, node.id, operators, tag)
-      operator = node.factory.create({ ...context, time: options.time, restored, sideOutput }, output)
+      const output = outputOf(parts, node.id)
+      const restored = parts.spec.restored[node.uid] ?? []
+      const side = sideOutputs(parts, node)
+      const sideOutput = (tag: string): Output<unknown> => side.get(tag) ?? NO_OUTPUT
+      operator = node.factory.create({ ...context, time: parts.time, restored, sideOutput }, output)
       break
     }
     case 'sink':
-      operator = sinkOperator(options, node, metrics)
+      operator = sinkOperator(parts, node, metrics)
       break
     default:
       return unreachable(node)
   }
-  operators.push({ node, operator, metrics })
+  parts.operators.push({ node, operator, metrics })
   return operator
+}
+
+/** All of them are made with their operator, whether or not it ever asks: an edge is there for barriers too. */
+function sideOutputs(parts: Parts, node: GraphNode): ReadonlyMap<string, Output<unknown>> {
+  const { chain } = parts
+  const inside = chain.nodes.flatMap((other) => (other === chain.head ? [] : other.inputs))
+  const edges = [...inside, ...chain.outputs.map((planned) => planned.edge)]
+  const tags = new Set(edges.flatMap(({ from, tag }) => (from === node.id && tag !== undefined ? [tag] : [])))
+  return new Map([...tags].map((tag) => [tag, outputOf(parts, node.id, tag)]))
 }
 
 function sinkOperator(options: ChainOptions, node: SinkNode, metrics: MetricRegistry): SinkOperator {

@@ -165,12 +165,13 @@ class Rig {
     }
     const factory = { create: (_context: unknown, output: Output<unknown>) => this.operator(output) }
     const edge = (from: number) => [{ from, partitioning: 'forward' }]
+    const base = { parallelism: 1, maxParallelism: 1, chaining: 'always' }
     return {
       jobName: 'job',
       nodes: [
-        { id: 0, kind: 'source', uid: 'in', name: 'in', inputs: [], source, watermarks: this.watermarks },
-        { id: 1, kind: 'operator', uid: 'op', name: 'op', inputs: edge(0), factory },
-        { id: 2, kind: 'sink', uid: 'out', name: 'out', inputs: edge(1), sink },
+        { ...base, id: 0, kind: 'source', uid: 'in', name: 'in', inputs: [], source, watermarks: this.watermarks },
+        { ...base, id: 1, kind: 'operator', uid: 'op', name: 'op', inputs: edge(0), factory },
+        { ...base, id: 2, kind: 'sink', uid: 'out', name: 'out', inputs: edge(1), sink },
       ],
     } as unknown as JobGraph
   }
@@ -183,6 +184,7 @@ class Rig {
         attempt: 1,
         nextCheckpoint: 1,
         checkpointing: true,
+        mode: 'exactly-once',
         watermarkIntervalMs: 5,
         maxParallelism: 1,
         sinkSettings: {},

@@ -1,38 +1,52 @@
 /**
- * One task: a source reader and the chain of operators behind it, on one thread. It works in slices: letters first, then
- * records, then a turn of the event loop. Between two records of a slice nothing else happens, so a barrier always falls
- * between two whole elements. The states and what each event does to them are in SPEC.md.
+ * One task: a head that elements come from (a source's reader, or channels from other tasks) and the chain of operators behind
+ * it, on one thread. It works in slices: letters first, then elements, then a turn of the event loop. Between two elements of a
+ * slice nothing else happens, so a barrier always falls between two whole elements. The states and what each event does to them
+ * are in SPEC.md.
  */
 import { assert, describeError, joint, type Timer, toError } from '../../base/index.ts'
 import {
-  attemptId,
   type CheckpointId,
   checkpointId,
-  deserializeVersioned,
   ElementTime,
   type JobGraph,
   MetricRegistry,
   type RuntimePorts,
-  type SourceNode,
-  type SourceReader,
-  serializeVersioned,
 } from '../../core/index.ts'
+import type { InputChannel, OutputEdge } from '../channel/exchange.ts'
 import { Mailbox } from '../channel/mailbox.ts'
 import type { CoordinatorMessage, TaskFigures, TaskMessage, TaskSpec } from '../channel/messages.ts'
-import type { CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
-import { Chain, contextOf } from './chain.ts'
-import { SourceOutput } from './source-output.ts'
+import { type PlannedEdge, planGraph, sendersOf } from '../plan/physical-plan.ts'
+import { Chain } from './chain.ts'
+import { ChannelHead } from './channel-head.ts'
+import { SourceHead } from './source-head.ts'
+import type { TaskHead } from './task-head.ts'
 
 /** Most records between two looks at the mailbox; a slow chain gets fewer, so that a slice stays one. */
 const POLL_RECORDS_MAX = 512
 /** Time between two turns of the event loop: long enough to cost nothing, short enough for I/O and timers. */
 const SLICE_MS = 4
+/** The longest that an element waits for others to travel with while the input never runs dry (Flink: 100 ms). */
+const FLUSH_MS = 50
+
+/** Makes the ends of the edges of one task, for the thread that it is on. */
+export interface TaskEnds {
+  createInput(edge: PlannedEdge, sender: number, time: ElementTime): InputChannel
+  createOutput(edge: PlannedEdge, time: ElementTime): OutputEdge
+}
 
 export interface TaskOptions {
   readonly graph: JobGraph
   readonly spec: TaskSpec
   readonly ports: RuntimePorts
+  /** Absent: the task has no edges to others. */
+  readonly ends?: TaskEnds
   readonly report: (message: TaskMessage) => void
+}
+
+const NO_ENDS: TaskEnds = {
+  createInput: () => assert(false, 'a task with edges has ends to them') as never,
+  createOutput: () => assert(false, 'a task with edges has ends to them') as never,
 }
 
 type Letter = CoordinatorMessage | { readonly kind: 'watermark-timer' } | { readonly kind: 'wake' }
@@ -42,15 +56,13 @@ type TaskState = 'opening' | 'running' | 'drained' | 'held' | 'failed' | 'closin
 
 export class Task {
   readonly #options: TaskOptions
-  readonly #node: SourceNode
   readonly #mailbox = new Mailbox<Letter>()
   readonly #metrics = new MetricRegistry()
-  readonly #time = new ElementTime()
   readonly #chain: Chain
-  readonly #output: SourceOutput
-  readonly #reader: SourceReader<unknown>
-  readonly #records = this.#metrics.counter('numRecordsOut')
-  readonly #watched = new Set<'chain' | 'reader'>()
+  readonly #head: TaskHead
+  readonly #headUid: string
+  readonly #periodic: boolean
+  readonly #watched = new Set<'chain' | 'head'>()
   readonly #pending = new Set<Promise<void>>()
   #pollRecords = POLL_RECORDS_MAX
   #state: TaskState = 'opening'
@@ -61,24 +73,30 @@ export class Task {
   constructor(options: TaskOptions) {
     this.#options = options
     const { graph, spec, ports } = options
-    const node = graph.nodes.find((candidate) => candidate.id === spec.task.chain)
-    assert(node?.kind === 'source', `chain ${spec.task.chain} does not begin with a source`)
-    this.#node = node
+    const chain = planGraph(graph).chains.find((candidate) => candidate.head.id === spec.task.chain)
+    assert(chain !== undefined, `node ${spec.task.chain} is not the head of a chain`)
+    const time = new ElementTime()
     const fail = (error: Error): void => this.#fail(error)
-    this.#chain = new Chain({ graph, spec, ports, time: this.#time, fail })
-    this.#output = new SourceOutput({
-      head: this.#chain,
-      plan: node.watermarks,
-      time: this.#time,
-      records: this.#records,
-      clock: ports.clock,
-    })
-    this.#reader = node.source.createReader({
-      ...contextOf(options, node, this.#metrics),
-      attempt: attemptId(spec.attempt),
-      time: this.#time,
-      output: this.#output,
-      checkpointing: spec.checkpointing,
+    const { ends = NO_ENDS } = options
+    const createOutput = (edge: PlannedEdge): OutputEdge => ends.createOutput(edge, time)
+    this.#chain = new Chain({ graph, chain, spec, ports, time, createOutput, fail })
+    const { head } = chain
+    this.#headUid = head.uid
+    this.#periodic = head.kind === 'source' && head.watermarks.createGenerator !== undefined
+    const metrics = this.#metrics
+    if (head.kind === 'source') {
+      this.#head = new SourceHead({ graph, spec, ports, node: head, chain: this.#chain, time, metrics })
+      return
+    }
+    const inputs = chain.inputs.flatMap((edge) =>
+      sendersOf(edge, spec.task.subtask).map((sender) => ends.createInput(edge, sender, time)),
+    )
+    this.#head = new ChannelHead({
+      channels: inputs,
+      chain: this.#chain,
+      mode: spec.mode,
+      records: metrics.counter('numRecordsIn'),
+      onBarrier: (checkpoint, final) => this.#snapshot(checkpointId(checkpoint), final),
     })
   }
 
@@ -91,7 +109,9 @@ export class Task {
     for (const { node, metrics } of this.#chain.operators) {
       if (node.kind === 'sink') recordsOut += metrics.read().get('numRecordsIn') ?? 0
     }
-    return { recordsIn: this.#records.value, recordsOut, pendingRecords: this.#reader.pendingRecords?.() }
+    // What a source hands to its chain is what the job reads.
+    const recordsIn = this.#metrics.read().get('numRecordsOut') ?? 0
+    return { recordsIn, recordsOut, pendingRecords: this.#head.pendingRecords }
   }
 
   metrics(into: Map<string, number>): void {
@@ -99,7 +119,7 @@ export class Task {
     const read = (uid: string, registry: MetricRegistry): void => {
       for (const [name, value] of registry.read()) into.set(`${uid}.${subtask}.${name}`, value)
     }
-    read(this.#node.uid, this.#metrics)
+    read(this.#headUid, this.#metrics)
     for (const { node, metrics } of this.#chain.operators) read(node.uid, metrics)
   }
 
@@ -135,10 +155,10 @@ export class Task {
 
   async #open(): Promise<void> {
     for (const { operator } of [...this.#chain.operators].reverse()) await operator.open?.()
-    await this.#reader.open?.()
+    await this.#head.open()
     const { clock } = this.#options.ports
     const { watermarkIntervalMs } = this.#options.spec
-    if (this.#node.watermarks.createGenerator === undefined || watermarkIntervalMs <= 0) return
+    if (!this.#periodic || watermarkIntervalMs <= 0) return
     const tick = (): void => {
       this.#mailbox.put({ kind: 'watermark-timer' })
       this.#watermarkTimer = clock.setTimer(watermarkIntervalMs, tick)
@@ -148,7 +168,9 @@ export class Task {
 
   async #work(): Promise<void> {
     const { clock } = this.#options.ports
+    const head = this.#head
     let sliceEndsMs = clock.monotonic() + SLICE_MS
+    let flushDueMs = clock.monotonic() + FLUSH_MS
     for (;;) {
       for (let letter = this.#mailbox.take(); letter !== undefined; letter = this.#mailbox.take()) {
         if (letter.kind === 'close') {
@@ -159,34 +181,40 @@ export class Task {
       }
       if (this.#failure !== undefined) throw this.#failure
       // However the loop came here: I/O and timers have their turn, even when all that is waited for is there already.
-      if (clock.monotonic() >= sliceEndsMs) {
+      const nowMs = clock.monotonic()
+      if (nowMs >= flushDueMs) {
+        this.#chain.flush()
+        flushDueMs = nowMs + FLUSH_MS
+      }
+      if (nowMs >= sliceEndsMs) {
         await clock.nextTurn()
         sliceEndsMs = clock.monotonic() + SLICE_MS
         continue
       }
-      if (this.#state !== 'running') {
+      if (this.#state !== 'running' && !head.barriersComeHere) {
         await this.#mailbox.arrival()
         continue
       }
       if (this.#chain.blocked) {
+        this.#chain.flush()
         this.#watch('chain', () => this.#chain.writable())
         await this.#mailbox.arrival()
         continue
       }
       const polledMs = clock.monotonic()
-      const status = this.#reader.poll(this.#pollRecords)
+      const status = head.poll(this.#pollRecords)
       this.#pollRecords = pollRecordsAfter(this.#pollRecords, clock.monotonic() - polledMs)
       if (status === 'ended') await this.#drain()
       else if (status === 'waiting') {
         this.#chain.inputDry()
-        this.#watch('reader', () => this.#reader.available())
+        this.#watch('head', () => head.available())
         await this.#mailbox.arrival()
       }
     }
   }
 
   /** Has the mailbox told when something is ready. One watch of a kind at a time: waiting again adds nothing to it. */
-  #watch(what: 'chain' | 'reader', ready: () => Promise<void>): void {
+  #watch(what: 'chain' | 'head', ready: () => Promise<void>): void {
     if (this.#watched.has(what)) return
     this.#watched.add(what)
     ready().then(
@@ -200,13 +228,9 @@ export class Task {
 
   #receive(letter: Exclude<Letter, { kind: 'close' }>): void {
     switch (letter.kind) {
-      case 'assign-splits': {
-        const { splitSerializer } = this.#node.source
-        this.#reader.addSplits(letter.splits.map((split) => deserializeVersioned(splitSerializer, split)))
-        break
-      }
+      case 'assign-splits':
       case 'no-more-splits':
-        this.#reader.noMoreSplits()
+        this.#head.receive(letter)
         break
       case 'checkpoint':
         this.#snapshot(checkpointId(letter.checkpoint), letter.final)
@@ -220,7 +244,7 @@ export class Task {
         }
         break
       case 'watermark-timer':
-        if (this.#state === 'running') this.#output.onPeriodicEmit()
+        if (this.#state === 'running') this.#head.onPeriodicEmit()
         break
       case 'wake':
         break
@@ -229,8 +253,9 @@ export class Task {
 
   /** The end of input: what operators still hold goes through the chain, in the order of the flow. */
   async #drain(): Promise<void> {
-    this.#output.end()
+    this.#head.end()
     for (const { operator } of this.#chain.operators) await operator.finish?.()
+    this.#chain.end()
     this.#state = 'drained'
     this.#options.report({ kind: 'input-ended' })
   }
@@ -240,18 +265,13 @@ export class Task {
     const { spec, report } = this.#options
     const subtask = spec.task.subtask
     if (final) this.#state = 'held'
-    const { splitSerializer } = this.#node.source
-    const parts: CheckpointPart[] = this.#reader.snapshotState(checkpoint).map((split) => ({
-      uid: this.#node.uid,
-      role: 'split',
-      subtask,
-      ...serializeVersioned(splitSerializer, split),
-    }))
+    const parts = this.#head.snapshot(checkpoint)
     const pending = this.#chain.operators.map(async ({ node, operator }) => {
       const state = await operator.snapshot?.(checkpoint, final)
       if (state === undefined) return
       parts.push({ uid: node.uid, role: node.kind === 'sink' ? 'committable' : 'operator', subtask, ...state })
     })
+    this.#chain.emitBarrier(checkpoint, final)
     joint('barrier-sent', { checkpoint, subtask })
     this.#track(
       Promise.all(pending).then(
@@ -270,7 +290,7 @@ export class Task {
   async #commit(checkpoint: CheckpointId): Promise<void> {
     try {
       const work = this.#chain.operators.map(({ operator }) => operator.checkpointCompleted?.(checkpoint))
-      await Promise.all([this.#reader.checkpointCompleted?.(checkpoint), ...work])
+      await Promise.all([this.#head.checkpointCompleted(checkpoint), ...work])
       this.#options.report({ kind: 'commit-finished', checkpoint })
     } catch (error) {
       this.#fail(toError(error))
@@ -295,7 +315,8 @@ export class Task {
       }
     }
     const abandon = this.#abandon
-    await quietly(this.#node.name, () => this.#reader.close())
+    for (const edge of this.#chain.edges) edge.close()
+    await quietly(this.#headUid, () => this.#head.close())
     for (const { node, operator } of this.#chain.operators)
       await quietly(node.name, () => operator.close?.({ abandon }))
     await Promise.allSettled(this.#pending)
