@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MillraceError } from '../base/index.ts'
-import { Configuration, OPTIONS, parseDuration, parseSize } from './configuration.ts'
+import { Configuration } from './configuration.ts'
+import { parseDuration, parseSize } from './option-types.ts'
+import { OPTIONS } from './options.ts'
 
 test('durations: units in any case, with or without a space; bare is milliseconds', () => {
   const cases = {
@@ -65,6 +67,41 @@ test('a bad value is refused with its key', () => {
   }
 })
 
+test('choices are taken in any case, with either dash, and by the other names that Flink has for them', () => {
+  const read = (text: string): unknown => new Configuration({ 'restart-strategy.type': text }).get('restartStrategy')
+  assert.deepEqual(['none', 'OFF', 'disable', 'fixeddelay', 'Failure_Rate', 'exponential-delay'].map(read), [
+    'none',
+    'none',
+    'none',
+    'fixed-delay',
+    'failure-rate',
+    'exponential-delay',
+  ])
+  assert.equal(
+    new Configuration({ 'execution.checkpointing.mode': 'AT_LEAST_ONCE' }).get('checkpointingMode'),
+    'at-least-once',
+  )
+})
+
+test('a refusal names the place where the setting was written', () => {
+  const refused = (key: string, value: string): string => {
+    try {
+      new Configuration().set(key, value, 'millrace.yaml:7')
+    } catch (error) {
+      return MillraceError.is(error) ? error.message : ''
+    }
+    return assert.fail(`${key} was taken`)
+  }
+  assert.match(
+    refused('parallelism.defualt', '1'),
+    /^millrace\.yaml:7: unknown configuration key .*did you mean "parallelism\.default"\?/,
+  )
+  assert.match(
+    refused('parallelism.default', 'many'),
+    /^millrace\.yaml:7: parallelism\.default: "many" is not a whole number/,
+  )
+})
+
 test('an option that is not set has its default; a set one its value, and says that it is set', () => {
   const configuration = new Configuration({ 'execution.checkpointing.interval': '10 s', 'parallelism.default': 4 })
   assert.equal(configuration.get('checkpointIntervalMs'), 10_000)
@@ -94,8 +131,8 @@ test('merged, the other wins, and neither of the two is changed', () => {
 test('every option takes its own default as text, and has a key and a description of its own', () => {
   const keys = Object.values(OPTIONS).map(({ key }) => key)
   assert.equal(new Set(keys).size, keys.length)
-  for (const { key, defaultValue, description, parse } of Object.values(OPTIONS)) {
+  for (const { key, defaultValue, defaultText, description, parse } of Object.values(OPTIONS)) {
     assert.ok(description.endsWith('.'), key)
-    if (defaultValue !== undefined) assert.equal(parse(String(defaultValue)), defaultValue, key)
+    if (defaultValue !== undefined) assert.equal(parse(defaultText), defaultValue, key)
   }
 })

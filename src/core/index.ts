@@ -1,10 +1,5 @@
 export { type AttemptId, attemptId, type CheckpointId, checkpointId, type SubtaskIndex, subtaskIndex } from './brand.ts'
-export {
-  type ConfigOption,
-  Configuration,
-  OPTIONS,
-  parseDuration,
-} from './configuration.ts'
+export { Configuration } from './configuration.ts'
 export type { Collector, FilterFunction, FlatMapFunction, MapFunction, RichFunction, Sync } from './functions.ts'
 export type { GraphEdge, GraphNode, JobGraph, OperatorNode, Partitioning, SinkNode, SourceNode } from './graph.ts'
 export { Counter, type Gauge, type MetricGroup, MetricRegistry } from './metric.ts'
@@ -19,6 +14,8 @@ export {
   type RuntimeContext,
   type RuntimePorts,
 } from './operator.ts'
+export { type ConfigOption, parseDuration } from './option-types.ts'
+export { type CheckpointingMode, OPTIONS, type RestartStrategyType } from './options.ts'
 export {
   type DeserializationSchema,
   JsonSchema,

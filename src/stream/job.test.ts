@@ -100,6 +100,7 @@ test('without checkpoints, results that were handed over are never repeated by a
 test('with checkpoints, results come exactly once although the job fails and restarts between', bounded, async () => {
   const env = environment({
     'execution.checkpointing.interval': '20 ms',
+    'restart-strategy.type': 'fixed-delay',
     'restart-strategy.fixed-delay.attempts': 3,
     'restart-strategy.fixed-delay.delay': '10 ms',
     'parallelism.default': 2,

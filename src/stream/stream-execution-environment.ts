@@ -184,8 +184,7 @@ export class StreamExecutionEnvironment {
   /** Results that are handed over as they come cannot be taken back: without checkpoints there is no restart by default. */
   #startCollecting(jobName: string | undefined): Promise<JobClient> {
     const settings = this.#configuration
-    const asked =
-      settings.has('checkpointIntervalMs') || settings.has('restartStrategy') || settings.has('restartAttempts')
+    const asked = settings.has('checkpointIntervalMs') || settings.has('restartStrategy')
     if (!asked) {
       this.configure({ [OPTIONS.restartStrategy.key]: 'none' })
     }

@@ -119,6 +119,7 @@ class Scene {
         storage: life.storage,
         configuration: {
           'execution.checkpointing.interval': 8,
+          'restart-strategy.type': 'fixed-delay',
           'restart-strategy.fixed-delay.delay': 1,
           'restart-strategy.fixed-delay.attempts': 100,
         },

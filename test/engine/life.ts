@@ -48,6 +48,8 @@ export function start(world: ModelWorld, seed: number, options: LifeOptions = {}
   const life = new Incarnation(world, seed)
   const configuration = new Configuration({
     'execution.checkpointing.interval': 3,
+    'restart-strategy.type': 'fixed-delay',
+    'restart-strategy.fixed-delay.attempts': 3,
     'restart-strategy.fixed-delay.delay': 1,
     ...options.configure,
   })

@@ -105,6 +105,8 @@ export class KillScene {
     const configuration = {
       'execution.checkpointing.dir': checkpoints,
       'execution.checkpointing.interval': intervalMs,
+      'restart-strategy.type': 'fixed-delay',
+      'restart-strategy.fixed-delay.attempts': 3,
       'restart-strategy.fixed-delay.delay': 100,
       ...this.#options.configuration,
       ...options.configuration,

@@ -11,10 +11,17 @@ import { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
 import { JobLog } from '../checkpoint/job-log.ts'
 import type { AttemptSink, Lineage } from '../checkpoint/job-log-record.ts'
 import { readSavepoint } from '../checkpoint/savepoint.ts'
-import { RestartStrategy } from '../restart/restart-strategy.ts'
+import { backoffOf, RestartStrategy } from '../restart/restart-strategy.ts'
 import type { CheckpointFigures } from './checkpoint-coordinator.ts'
 import { Execution, type ExecutionOutcome } from './execution.ts'
-import { type JobPlan, longestOpenMs, poolBound, type StartOptions, type TransactionalSink } from './job-plan.ts'
+import {
+  isCheckpointed,
+  type JobPlan,
+  longestOpenMs,
+  poolBound,
+  type StartOptions,
+  type TransactionalSink,
+} from './job-plan.ts'
 import { recover } from './recovery.ts'
 import { decideStart, type Savepoint, type StartDecision } from './start-decision.ts'
 import { Sweeper } from './sweeper.ts'
@@ -86,8 +93,7 @@ export class JobCoordinator {
     const { storage, ports, plan } = options
     this.#log = new JobLog({ storage, clock: ports.clock, random: ports.random })
     this.#store = new CheckpointStore(storage)
-    const checkpointing = plan.configuration.get('checkpointIntervalMs') !== undefined || plan.transactional.length > 0
-    this.#restarts = new RestartStrategy(plan.configuration, ports.clock, checkpointing)
+    this.#restarts = new RestartStrategy(backoffOf(plan.configuration, isCheckpointed(plan), ports.clock, ports.random))
     this.#mode = options.start.mode
   }
 

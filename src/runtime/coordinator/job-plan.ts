@@ -13,6 +13,10 @@ import type {
 } from '../../core/index.ts'
 import type { TaskId } from '../channel/messages.ts'
 import { planGraph } from '../plan/physical-plan.ts'
+import { longestPauseMs } from '../restart/restart-strategy.ts'
+
+/** What a restart takes beside its pause: proving the old tasks gone, recovery, the way to the next checkpoint. */
+const RECOVERY_MS = 60_000
 
 export interface TransactionalSink {
   readonly uid: string
@@ -45,6 +49,11 @@ export interface StartOptions {
   readonly allowNonRestoredState: boolean
 }
 
+/** Whether checkpoints are taken while it runs: a failure then goes back to one, not to the beginning. */
+export function isCheckpointed({ configuration, transactional }: JobPlan): boolean {
+  return configuration.get('checkpointIntervalMs') !== undefined || transactional.length > 0
+}
+
 /** How many transactions of one writer may be flushed and unsettled at once (rule 3); one checkpoint runs at a time. */
 export function poolBound(configuration: Configuration): number {
   return 1 + configuration.get('tolerableFailedCheckpoints') + 2
@@ -54,7 +63,7 @@ export function poolBound(configuration: Configuration): number {
 export function longestOpenMs(configuration: Configuration): number {
   const interval = configuration.get('checkpointIntervalMs') ?? 0
   const round = Math.max(interval, configuration.get('checkpointTimeoutMs') + configuration.get('checkpointMinPauseMs'))
-  const restart = configuration.get('restartDelayMs') + 60_000
+  const restart = longestPauseMs(configuration, true) + RECOVERY_MS
   return interval + (configuration.get('tolerableFailedCheckpoints') + 1) * round + restart
 }
 

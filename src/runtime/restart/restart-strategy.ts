@@ -2,12 +2,9 @@
  * Whether and when a failed execution is started again, within the same process. Every restart is a new attempt. Errors that
  * no repetition can change fail the job at once.
  */
-import { type Clock, type ErrorCode, MillraceError } from '../../base/index.ts'
-import type { Configuration } from '../../core/index.ts'
-
-/** Restarts when nothing is configured, and the time without a failure after which they are counted anew. */
-const DEFAULT_ATTEMPTS = 3
-const DEFAULT_FORGET_MS = 10 * 60_000
+import { type Clock, type ErrorCode, MillraceError, type Random, unreachable } from '../../base/index.ts'
+import type { Configuration, RestartStrategyType } from '../../core/index.ts'
+import { type Backoff, ExponentialDelay, FailureRate, FixedDelay, NoRestart } from './backoff.ts'
 
 const HOPELESS: ReadonlySet<ErrorCode> = new Set([
   'OPTION_INVALID',
@@ -37,26 +34,11 @@ const HOPELESS: ReadonlySet<ErrorCode> = new Set([
 const DECIDED_BY_RECOVERY: ReadonlySet<ErrorCode> = new Set(['TRANSACTIONS_LOST', 'TRANSACTIONS_UNDECIDED'])
 
 export class RestartStrategy {
-  readonly #clock: Clock
-  readonly #attempts: number
-  readonly #delayMs: number
-  readonly #forgetMs: number
-  #used = 0
-  #total = 0
-  #lastFailureMs = Number.NEGATIVE_INFINITY
+  readonly #backoff: Backoff
+  #restarts = 0
 
-  /**
-   * `restart-strategy.type` unset: with checkpoints fixed-delay, with a few attempts that are counted anew after ten quiet
-   * minutes; without checkpoints none, because a restart would begin from nothing and repeat what was written.
-   */
-  constructor(configuration: Configuration, clock: Clock, checkpointing: boolean) {
-    this.#clock = clock
-    const type = configuration.get('restartStrategy')
-    const unset = type === undefined && !configuration.has('restartAttempts')
-    this.#attempts =
-      type === 'none' || (unset && !checkpointing) ? 0 : unset ? DEFAULT_ATTEMPTS : configuration.get('restartAttempts')
-    this.#forgetMs = unset ? DEFAULT_FORGET_MS : Number.POSITIVE_INFINITY
-    this.#delayMs = configuration.get('restartDelayMs')
+  constructor(backoff: Backoff) {
+    this.#backoff = backoff
   }
 
   /**
@@ -64,19 +46,88 @@ export class RestartStrategy {
    * what recovery itself refuses it would refuse again.
    */
   onFailure(error: Error, running: boolean): number | undefined {
-    const now = this.#clock.monotonic()
-    if (now - this.#lastFailureMs >= this.#forgetMs) this.#used = 0
-    this.#lastFailureMs = now
     if (MillraceError.is(error) && HOPELESS.has(error.code)) return undefined
     if (MillraceError.is(error) && !running && DECIDED_BY_RECOVERY.has(error.code)) return undefined
-    if (this.#used >= this.#attempts) return undefined
-    this.#used++
-    this.#total++
-    return this.#delayMs
+    const pauseMs = this.#backoff.onFailure()
+    if (pauseMs !== undefined) this.#restarts++
+    return pauseMs
   }
 
   /** All of them, those that are no longer counted against the attempts included. */
   get restarts(): number {
-    return this.#total
+    return this.#restarts
+  }
+}
+
+/**
+ * `restart-strategy.type` unset: with checkpoints exponential-delay (Flink 2's default), without checkpoints none, because a
+ * restart would begin from nothing and repeat what was written.
+ */
+export function backoffOf(configuration: Configuration, checkpointing: boolean, clock: Clock, random: Random): Backoff {
+  const type = typeOf(configuration, checkpointing)
+  switch (type) {
+    case 'none':
+      return new NoRestart()
+    case 'fixed-delay':
+      return new FixedDelay({
+        attempts: configuration.get('restartAttempts'),
+        delayMs: configuration.get('restartDelayMs'),
+      })
+    case 'exponential-delay':
+      return exponentialDelay(configuration, clock, random)
+    case 'failure-rate':
+      return new FailureRate(
+        {
+          failures: configuration.get('maxFailuresPerInterval'),
+          intervalMs: configuration.get('failureRateIntervalMs'),
+          delayMs: configuration.get('failureRateDelayMs'),
+        },
+        clock,
+      )
+    default:
+      return unreachable(type)
+  }
+}
+
+function typeOf(configuration: Configuration, checkpointing: boolean): RestartStrategyType {
+  const type = configuration.get('restartStrategy')
+  if (type !== undefined) return type
+  return checkpointing ? 'exponential-delay' : 'none'
+}
+
+export function exponentialDelay(configuration: Configuration, clock: Clock, random: Random): ExponentialDelay {
+  const initialMs = configuration.get('initialBackoffMs')
+  const maxMs = configuration.get('maxBackoffMs')
+  if (initialMs > maxMs) {
+    throw new MillraceError(
+      'OPTION_INVALID',
+      `restart-strategy.exponential-delay.initial-backoff: ${initialMs} ms is more than the max-backoff of ${maxMs} ms`,
+    )
+  }
+  return new ExponentialDelay(
+    {
+      initialMs,
+      maxMs,
+      multiplier: configuration.get('backoffMultiplier'),
+      resetAfterMs: configuration.get('resetBackoffThresholdMs'),
+      jitter: configuration.get('backoffJitterFactor'),
+      attempts: configuration.get('attemptsBeforeResetBackoff'),
+    },
+    clock,
+    random,
+  )
+}
+
+/** The longest pause between a failure and the next attempt. */
+export function longestPauseMs(configuration: Configuration, checkpointing: boolean): number {
+  switch (typeOf(configuration, checkpointing)) {
+    case 'none':
+      return 0
+    case 'fixed-delay':
+      return configuration.get('restartDelayMs')
+    case 'exponential-delay':
+      return Math.max(configuration.get('initialBackoffMs'), configuration.get('maxBackoffMs'))
+    case 'failure-rate':
+      return configuration.get('failureRateDelayMs')
   }
 }
