@@ -295,6 +295,8 @@ export interface Operator<In> extends Output<In> {
 export interface OperatorContext extends RuntimeContext, RuntimePorts {
     readonly time: ElementTime;
     readonly restored: readonly VersionedBytes[];
+    readonly keyed?: KeyedContext;
+    sideOutput(tag: string): Output<unknown>;
 }
 
 export interface OperatorFactory<In, Out> {

@@ -12,6 +12,7 @@ export const ERROR_CODES = [
   // The user's code at run time.
   'DESERIALIZATION_FAILED',
   'SERIALIZATION_FAILED',
+  'RECORD_NOT_SERIALIZABLE',
   'USER_FUNCTION_FAILED',
   'USER_FUNCTION_ASYNC',
   // The network and the brokers.
