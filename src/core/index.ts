@@ -1,6 +1,28 @@
+export {
+  type Accumulator,
+  AccumulatorRegistry,
+  type AccumulatorValue,
+  AverageAccumulator,
+  DoubleCounter,
+  Histogram,
+  IntCounter,
+  ListAccumulator,
+  LongCounter,
+  Maximum,
+  Minimum,
+} from './accumulator.ts'
 export { type AttemptId, attemptId, type CheckpointId, checkpointId, type SubtaskIndex, subtaskIndex } from './brand.ts'
 export { Configuration } from './configuration.ts'
-export type { Collector, FilterFunction, FlatMapFunction, MapFunction, RichFunction, Sync } from './functions.ts'
+export type {
+  Collector,
+  FilterFunction,
+  FlatMapFunction,
+  FunctionContext,
+  MapFunction,
+  ReduceFunction,
+  RichFunction,
+  Sync,
+} from './functions.ts'
 export type { GraphEdge, GraphNode, JobGraph, OperatorNode, Partitioning, SinkNode, SourceNode } from './graph.ts'
 export { Counter, type Gauge, type MetricGroup, MetricRegistry } from './metric.ts'
 export {
@@ -16,6 +38,17 @@ export {
 } from './operator.ts'
 export { type ConfigOption, parseDuration } from './option-types.ts'
 export { type CheckpointingMode, OPTIONS, type RestartStrategyType } from './options.ts'
+export { OutputTag } from './output-tag.ts'
+export type {
+  KeyedProcessContext,
+  KeyedProcessFunction,
+  KeyedProcessFunctionContext,
+  OnTimerContext,
+  ProcessContext,
+  ProcessFunction,
+  ProcessFunctionContext,
+  ProcessResult,
+} from './process-function.ts'
 export {
   type DeserializationSchema,
   JsonSchema,
@@ -69,6 +102,7 @@ export type {
   TimerService,
   ValueState,
 } from './state.ts'
+export { ListStateDescriptor, MapStateDescriptor, ValueStateDescriptor } from './state-descriptor.ts'
 export {
   ElementTime,
   MAX_WATERMARK,

@@ -6,10 +6,11 @@
  * after `finish` no elements; `close` always, even after a failure. An operator may throw from any call; the task then fails.
  */
 import type { Clock, Logger, Network, Random } from '../base/index.ts'
+import type { AccumulatorRegistry } from './accumulator.ts'
 import type { CheckpointId, SubtaskIndex } from './brand.ts'
 import type { MetricGroup } from './metric.ts'
 import type { VersionedBytes } from './serializer.ts'
-import type { KeyedContext } from './state.ts'
+import type { KeyedContext, ListState, StateDescriptor } from './state.ts'
 import type { ElementTime } from './time.ts'
 
 export interface Output<T> {
@@ -50,8 +51,15 @@ export interface OperatorContext extends RuntimeContext, RuntimePorts {
   readonly time: ElementTime
   /** What this operator's subtasks stored in the checkpoint being restored; empty when there is none. */
   readonly restored: readonly VersionedBytes[]
+  /** Where this subtask's accumulators are kept; whoever hosts it reads them at the end. */
+  readonly accumulators: AccumulatorRegistry
   /** State and timers of the current key; absent without keyBy. */
   readonly keyed?: KeyedContext
+  /**
+   * A list of this subtask that belongs to no key. The host snapshots it; after a restore the elements of all subtasks are dealt
+   * out evenly (Flink: operator list state). Asked for before `open` ends.
+   */
+  operatorList<T>(descriptor: StateDescriptor): ListState<T>
   /** Where elements of a side output go; to nobody when the job reads none of that tag. */
   sideOutput(tag: string): Output<unknown>
 }

@@ -4,6 +4,7 @@
  */
 import { SeededRandom, SystemClock, silentLogger, TcpNetwork } from '../base/index.ts'
 import {
+  AccumulatorRegistry,
   ElementTime,
   MetricRegistry,
   NO_OUTPUT,
@@ -46,6 +47,10 @@ const context: OperatorContext = {
   time: new ElementTime(),
   restored: [],
   sideOutput: () => NO_OUTPUT,
+  accumulators: new AccumulatorRegistry(),
+  operatorList: () => {
+    throw new Error('no state here')
+  },
 }
 
 const fee = (order: Order): Order => ({ id: order.id, amount: order.amount + 1 })

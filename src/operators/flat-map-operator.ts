@@ -1,11 +1,9 @@
 /**
- * flatMap: one element in, any number out: collected, or answered as an array, or both. The collector is one object for the
- * operator's life. It remembers a failure further down the chain: that failure is passed on unwrapped, and is not lost
- * when the user's function catches everything. Collecting after the function has returned is refused, because a barrier may
- * have passed between and the element would belong to neither side.
+ * flatMap: one element in, any number out: collected, or answered as an array, or both. What is collected goes down the chain at
+ * once, in its order.
  */
-import { MillraceError } from '../base/index.ts'
 import type { Collector, FlatMapFunction, Operator, OperatorContext, OperatorFactory, Output } from '../core/index.ts'
+import { ChainCollector } from './chain-collector.ts'
 import {
   closeUserFunction,
   isThenable,
@@ -40,7 +38,7 @@ export class FlatMapOperator<In, Out> implements Operator<In> {
     this.#call = typeof fn === 'function' ? fn : (value, out) => fn.flatMap(value, out)
     this.#context = context
     this.#output = output
-    this.#collector = new ChainCollector(output, context)
+    this.#collector = new ChainCollector(output, context, 'flatMap')
   }
 
   open(): Promise<void> {
@@ -82,43 +80,5 @@ export class FlatMapOperator<In, Out> implements Operator<In> {
     } else if (isThenable(result)) {
       throw userFunctionAsync(this.#context, 'flatMap', result)
     }
-  }
-}
-
-class ChainCollector<Out> implements Collector<Out> {
-  open = false
-  failed = false
-  failure: unknown
-  readonly #output: Output<Out>
-  readonly #context: OperatorContext
-
-  constructor(output: Output<Out>, context: OperatorContext) {
-    this.#output = output
-    this.#context = context
-  }
-
-  collect(value: Out): void {
-    if (!this.open) throw this.#collectedLate()
-    try {
-      this.#output.emit(value)
-    } catch (error) {
-      this.failed = true
-      this.failure = error
-      throw error
-    }
-  }
-
-  /** Kept as a failure, because whoever called `collect` late (a timer, a promise) is not the task. */
-  #collectedLate(): unknown {
-    if (!this.failed) {
-      this.failed = true
-      this.failure = new MillraceError(
-        'USER_FUNCTION_ASYNC',
-        `flatMap of operator "${this.#context.operatorName}" (uid ${this.#context.uid}, subtask ` +
-          `${this.#context.subtask}) collected after it had returned; use asyncMap for a function that waits`,
-        { next: 'The task fails with the next element. The element collected late was not passed on.' },
-      )
-    }
-    return this.failure
   }
 }

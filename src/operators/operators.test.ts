@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Clock, MillraceError, SeededRandom, silentLogger, sleepOn, type Timer } from '../base/index.ts'
 import {
+  AccumulatorRegistry,
   ElementTime,
   MAX_WATERMARK,
   MetricRegistry,
@@ -114,6 +115,8 @@ function open<In, Out>(
     time,
     restored: [],
     sideOutput: () => NO_OUTPUT,
+    accumulators: new AccumulatorRegistry(),
+    operatorList: () => assert.fail('no state here'),
   }
   const output = new Catch(time)
   return { operator: factory.create(context, output), output, clock, time }

@@ -4,7 +4,7 @@
  * elements on synchronously and would otherwise write the promise itself. Every operator with a user function calls these.
  */
 import { describeError, MillraceError } from '../base/index.ts'
-import type { RichFunction, RuntimeContext } from '../core/index.ts'
+import type { FunctionContext, OperatorContext, RichFunction, RuntimeContext } from '../core/index.ts'
 
 /** Which of the user's functions a message is about. */
 export interface UserFunctionPlace {
@@ -42,10 +42,14 @@ export function userFunctionAsync(
 }
 
 /** Opens and closes a user function that wants it; `open` may wait, and what it throws names the operator too. */
-export async function openUserFunction(fn: unknown, context: RuntimeContext): Promise<void> {
+export async function openUserFunction(
+  fn: unknown,
+  context: OperatorContext,
+  given: FunctionContext = functionContext(context),
+): Promise<void> {
   if (!isRich(fn) || fn.open === undefined) return
   try {
-    await fn.open(context)
+    await fn.open(given)
   } catch (error) {
     throw userFunctionFailed(context, 'open', error)
   }
@@ -57,6 +61,22 @@ export async function closeUserFunction(fn: unknown, context: RuntimeContext): P
     await fn.close()
   } catch (error) {
     throw userFunctionFailed(context, 'close', error)
+  }
+}
+
+/** What `open` gets: no more of the operator's context than is meant for users. */
+export function functionContext(context: OperatorContext): FunctionContext {
+  const { jobName, operatorName, uid, subtask, parallelism, maxParallelism, metrics, accumulators } = context
+  return {
+    jobName,
+    operatorName,
+    uid,
+    subtask,
+    parallelism,
+    maxParallelism,
+    metrics,
+    addAccumulator: (name, accumulator) => accumulators.add(name, accumulator),
+    getAccumulator: (name) => accumulators.get(name),
   }
 }
 

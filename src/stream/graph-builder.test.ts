@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MillraceError } from '../base/index.ts'
-import type { Sink, TransactionalSide } from '../core/index.ts'
+import { OutputTag, type Sink, type TransactionalSide } from '../core/index.ts'
 import { describeGraph, firstDifference, graphHash } from './graph-description.ts'
 import { PrintSink } from './print-sink.ts'
 import { StreamExecutionEnvironment } from './stream-execution-environment.ts'
@@ -96,14 +96,137 @@ test('exactly-once, rule 17: two sinks that own one prefix are refused, two pref
   assert.throws(() => env.buildGraph('job'), refused(/"One".*"Three".*cluster\/a/))
 })
 
-test('different parallelisms along a stream are refused, saying what they would need', () => {
+const edges = (env: StreamExecutionEnvironment): unknown[] =>
+  describeGraph(env.buildGraph('job')).nodes.map(({ inputs }) =>
+    inputs.map(({ from, partitioning, tag }) => [from, partitioning, ...(tag === undefined ? [] : [tag])]),
+  )
+
+test('where nothing was asked for elements stay in their subtask, or are dealt out when there are not as many', () => {
   const env = environment(2)
   env
     .fromData(1)
     .setParallelism(1)
     .map((value) => value)
     .print()
-  assert.throws(() => env.buildGraph('job'), refused(/parallelism 1.*network edges/))
+  assert.deepEqual(edges(env), [[], [[0, 'rebalance']], [[1, 'forward']]])
+})
+
+test('what was asked for is what the edge does, and the last word counts', () => {
+  const env = environment(2)
+  const numbers = env.fromData(1, 2)
+  numbers.rebalance().print()
+  numbers.shuffle().print()
+  numbers.rescale().print()
+  numbers.broadcast().print()
+  numbers
+    .partitionCustom(
+      (key: number, partitions) => key % partitions,
+      (value) => value,
+    )
+    .print()
+  numbers.keyBy((value) => value).print()
+  numbers
+    .keyBy((value) => value)
+    .rebalance()
+    .print()
+  assert.deepEqual(edges(env), [
+    [],
+    ...['rebalance', 'shuffle', 'rescale', 'broadcast', 'custom', 'keyed', 'rebalance'].map((kind) => [[0, kind]]),
+  ])
+  const [, , , , , custom, keyed, both] = env.buildGraph('job').nodes
+  assert.equal(custom?.inputs[0]?.partition?.(5, 2), 1)
+  assert.equal(keyed?.inputs[0]?.keyOf?.(5), 5)
+  assert.equal(both?.inputs[0]?.keyOf, undefined)
+})
+
+test('a union has an edge for each stream, and a side output one with its tag', () => {
+  const env = environment()
+  const late = new OutputTag<string>('late')
+  const left = env.fromData('a')
+  const right = env.fromData('b').map((value) => value)
+  const checked = left.union(right, left).process((value, context) => context.output(late, value))
+  checked.getSideOutput(late).print()
+  checked.print()
+  assert.deepEqual(edges(env), [
+    [],
+    [],
+    [[1, 'forward']],
+    [
+      [0, 'forward'],
+      [2, 'forward'],
+      [0, 'forward'],
+    ],
+    [[3, 'forward', 'late']],
+    [[3, 'forward']],
+  ])
+})
+
+test('a keyed step knows its key, and so does its edge; the hash knows that it is keyed', () => {
+  const build = (keyed: boolean) => {
+    const env = environment()
+    const orders = env.fromData({ user: 'a', amount: 1 })
+    const sums = keyed ? orders.keyBy((order) => order.user).sum('amount') : orders.map((order) => order)
+    sums.uid('sums').name('Sums').print()
+    return env.buildGraph('job')
+  }
+  const [, sums] = build(true).nodes
+  assert.ok(sums?.kind === 'operator')
+  assert.equal(sums.keyOf?.({ user: 'x' }), 'x')
+  assert.equal(sums.inputs[0]?.keyOf, sums.keyOf)
+  const [one, two] = [describeGraph(build(true)), describeGraph(build(false))]
+  assert.match(
+    firstDifference(one, two) ?? '',
+    /^nodes\[1\]\.inputs\[0\]\.partitioning of operator .* is "keyed" here and "forward" there/,
+  )
+  assert.deepEqual(one.nodes[1]?.settings, { keyed: true })
+})
+
+test('settings of a step are refused on what is no step', () => {
+  const env = environment()
+  const numbers = env.fromData(1)
+  const notHere = (what: RegExp) => (error: unknown) =>
+    MillraceError.is(error) && error.code === 'OPTION_INVALID' && what.test(error.message)
+  assert.throws(() => numbers.union(numbers).uid('u'), notHere(/^uid: a union of streams is no step/))
+  assert.throws(() => numbers.keyBy((value) => value).setParallelism(2), notHere(/^setParallelism: a keyed stream/))
+  const late = new OutputTag<number>('late')
+  assert.throws(() => numbers.union(numbers).getSideOutput(late), refused(/a union of streams has no side outputs/))
+  assert.throws(() => numbers.union(environment().fromData(2)), refused(/different environments/))
+})
+
+test('one function object in two steps is refused, because its state would be mixed up', () => {
+  const env = environment()
+  const keyed = env.fromData(1).keyBy((value) => value)
+  const fn = { processElement: (): void => undefined }
+  keyed.process(fn).print()
+  assert.throws(() => keyed.process(fn), refused(/an object for each/))
+  assert.throws(() => keyed.process((() => undefined) as never), /takes an object with processElement/)
+})
+
+test('what is no key, and a subtask that there is not, are refused when the element comes', () => {
+  const env = environment()
+  const values = env.fromData<unknown>([])
+  values.keyBy((value) => value as string).print()
+  values
+    .partitionCustom(
+      (key) => key as number,
+      (value) => value,
+    )
+    .print()
+  const [, keyed, custom] = env.buildGraph('job').nodes
+  const keyOf = keyed?.inputs[0]?.keyOf
+  const failure = (pattern: RegExp) => (error: unknown) =>
+    MillraceError.is(error) && error.code === 'USER_FUNCTION_FAILED' && pattern.test(error.message)
+  for (const key of ['a', '', 0, -1.5, 3n, true, ['a', 1, 2n, false], []]) assert.deepEqual(keyOf?.(key), key)
+  assert.ok(Object.is(keyOf?.(-0), 0))
+  assert.deepEqual(keyOf?.([1, -0]), [1, 0])
+  assert.throws(() => keyOf?.({ user: 'a' }), failure(/answered object; a key is a string/))
+  assert.throws(() => keyOf?.(null), failure(/answered null/))
+  assert.throws(() => keyOf?.(undefined), failure(/answered undefined/))
+  assert.throws(() => keyOf?.(Promise.resolve('a')), failure(/answered a promise/))
+  assert.throws(() => keyOf?.(['a', ['b']]), failure(/answered a tuple in a tuple/))
+  const partition = custom?.inputs[0]?.partition
+  assert.equal(partition?.(1, 2), 1)
+  for (const subtask of [2, -1, 0.5, 'x']) assert.throws(() => partition?.(subtask, 2), failure(/from 0 to 1/))
 })
 
 test('a parallelism above the maximum is refused', () => {

@@ -2,15 +2,15 @@
  * Makes the JobGraph of what a job file asked for, and refuses what could not run or could not be restored. The order of the
  * checks is that of the nodes, so the first thing wrong in the file is what is told.
  *
- * An operator without a uid gets one from its place: from its kind, its input's uid and how many of its kind stand before it
- * at that input. Renaming or adding elsewhere does not change it; what stands in front of it does (Flink:
+ * An operator without a uid gets one from its place: from its kind, its inputs' uids and how many of its kind stand before it
+ * at those inputs. Renaming or adding elsewhere does not change it; what stands in front of it does (Flink:
  * StreamGraphHasherV2). State follows uids, so jobs that are meant to be changed should set them.
  */
 import { createHash } from 'node:crypto'
 import { MillraceError } from '../base/index.ts'
-import type { Configuration, GraphNode, JobGraph } from '../core/index.ts'
+import type { Configuration, GraphEdge, GraphNode, JobGraph } from '../core/index.ts'
 import { checkJobName } from './job-name.ts'
-import type { Transformation } from './transformation.ts'
+import type { InputEdge, Transformation } from './transformation.ts'
 
 export function buildGraph(
   jobName: string,
@@ -26,7 +26,6 @@ export function buildGraph(
   checkUids(nodes)
   for (const node of nodes) {
     checkParallelism(node)
-    checkInput(node, nodes)
     checkConsumed(node, nodes)
   }
   checkOwnership(nodes)
@@ -38,9 +37,9 @@ function nodeOf(step: Transformation, uid: string, configuration: Configuration)
     id: step.id,
     name: step.name,
     uid,
-    parallelism: step.parallelism ?? configuration.get('parallelism'),
+    parallelism: parallelismOf(step, configuration),
     maxParallelism: step.maxParallelism ?? configuration.get('maxParallelism'),
-    inputs: step.input === undefined ? [] : [{ from: step.input.id, partitioning: 'forward' as const }],
+    inputs: step.inputs.map((input) => edgeOf(input, step, configuration)),
     chaining: step.chaining,
   }
   const { content } = step
@@ -48,17 +47,39 @@ function nodeOf(step: Transformation, uid: string, configuration: Configuration)
     case 'source':
       return { ...base, kind: 'source', source: content.source, watermarks: content.watermarks }
     case 'operator':
-      return { ...base, kind: 'operator', factory: content.factory(configuration) }
+      return {
+        ...base,
+        kind: 'operator',
+        factory: content.factory(configuration),
+        ...(content.keyOf === undefined ? {} : { keyOf: content.keyOf }),
+      }
     case 'sink':
       return { ...base, kind: 'sink', sink: content.sink(configuration) }
+  }
+}
+
+function parallelismOf(step: Transformation, configuration: Configuration): number {
+  return step.parallelism ?? configuration.get('parallelism')
+}
+
+/** Where nothing else was asked for elements stay in their subtask, or are dealt out when there are not as many (Flink's rule). */
+function edgeOf(input: InputEdge, step: Transformation, configuration: Configuration): GraphEdge {
+  const { from, tag, keyOf, partition } = input
+  const equal = parallelismOf(from, configuration) === parallelismOf(step, configuration)
+  return {
+    from: from.id,
+    partitioning: input.partitioning ?? (equal ? 'forward' : 'rebalance'),
+    ...(tag === undefined ? {} : { tag }),
+    ...(keyOf === undefined ? {} : { keyOf }),
+    ...(partition === undefined ? {} : { partition }),
   }
 }
 
 function assignUids(transformations: readonly Transformation[]): string[] {
   const uids: string[] = []
   const counts = new Map<string, number>()
-  for (const { id, type, input, uid } of transformations) {
-    const place = `${type}\n${input === undefined ? '' : uids[input.id]}`
+  for (const { id, type, inputs, uid } of transformations) {
+    const place = `${type}\n${inputs.map(({ from, tag }) => `${uids[from.id]}${tag === undefined ? '' : `#${tag}`}`).join(',')}`
     const index = counts.get(place) ?? 0
     counts.set(place, index + 1)
     uids[id] = uid ?? createHash('sha256').update(`${place}\n${index}`).digest('hex').slice(0, 32)
@@ -86,18 +107,6 @@ function checkParallelism(node: GraphNode): void {
     'GRAPH_INVALID',
     `${label(node)} has parallelism ${node.parallelism}, more than its maximum of ${node.maxParallelism}`,
   )
-}
-
-function checkInput(node: GraphNode, nodes: readonly GraphNode[]): void {
-  for (const edge of node.inputs) {
-    const input = nodes[edge.from]
-    if (input === undefined || input.parallelism === node.parallelism) continue
-    throw new MillraceError(
-      'GRAPH_INVALID',
-      `${label(input)} has parallelism ${input.parallelism} and ${label(node)} after it ${node.parallelism}: elements ` +
-        'would have to change subtasks, which comes with network edges (rebalance); give both the same parallelism',
-    )
-  }
 }
 
 function checkConsumed(node: GraphNode, nodes: readonly GraphNode[]): void {

@@ -6,6 +6,9 @@
 import { createHash } from 'node:crypto'
 import type { GraphEdge, GraphNode, JobGraph } from '../core/index.ts'
 
+/** An edge without what is not data. */
+export type EdgeDescription = Pick<GraphEdge, 'from' | 'partitioning' | 'tag'>
+
 export interface NodeDescription {
   readonly id: number
   readonly kind: GraphNode['kind']
@@ -14,8 +17,8 @@ export interface NodeDescription {
   readonly parallelism: number
   readonly maxParallelism: number
   readonly chaining: GraphNode['chaining']
-  readonly inputs: readonly GraphEdge[]
-  /** Of a source or sink: what it says about itself. */
+  readonly inputs: readonly EdgeDescription[]
+  /** What a source or sink says about itself, and whether an operator has state of a key. */
   readonly settings: Readonly<Record<string, unknown>>
 }
 
@@ -52,7 +55,10 @@ export function firstDifference(
 }
 
 function describeNode(node: GraphNode): NodeDescription {
-  const { id, kind, name, uid, parallelism, maxParallelism, chaining, inputs } = node
+  const { id, kind, name, uid, parallelism, maxParallelism, chaining } = node
+  const inputs = node.inputs.map(({ from, partitioning, tag }) =>
+    tag === undefined ? { from, partitioning } : { from, partitioning, tag },
+  )
   return { id, kind, name, uid, parallelism, maxParallelism, chaining, inputs, settings: settingsOf(node) }
 }
 
@@ -72,7 +78,7 @@ function settingsOf(node: GraphNode): Readonly<Record<string, unknown>> {
     case 'sink':
       return { ...node.sink.describe(), ownershipKey: node.sink.transactional?.ownershipKey }
     case 'operator':
-      return {}
+      return node.keyOf === undefined ? {} : { keyed: true }
   }
 }
 

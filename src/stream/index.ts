@@ -1,4 +1,4 @@
-export { DataStream, DataStreamSink } from './data-stream.ts'
+export { DataStream, DataStreamSink, KeyedStream, type NumericField } from './data-stream.ts'
 export { JobClient } from './job-client.ts'
 export { defineJob, isJobDefinition, type JobBuild, type JobDefinition } from './job-definition.ts'
 export { type JobArguments, JobParameters } from './job-parameters.ts'

@@ -6,13 +6,14 @@
 import { MillraceError, type Storage, SystemClock, SystemRandom, TcpNetwork, TextLogger } from '../base/index.ts'
 import { Configuration, type JobGraph, OPTIONS, type RuntimePorts, type Source, type Sync } from '../core/index.ts'
 import { type JobEvent, type JobExecutionResult, runJobGraph, type StartOptions } from '../runtime/index.ts'
-import { atLeastOne, DataStream, type StreamHost } from './data-stream.ts'
+import { DataStream, type StreamHost } from './data-stream.ts'
 import { buildGraph } from './graph-builder.ts'
 import { JobClient } from './job-client.ts'
 import { jobStorage } from './job-storage.ts'
 import { OnceValues } from './once-values.ts'
 import { RuntimeExecutionMode } from './runtime-execution-mode.ts'
 import { SequenceSource } from './sequence-source.ts'
+import { atLeastOne } from './stream-step.ts'
 import { Transformations } from './transformation.ts'
 import { WatermarkStrategy } from './watermark-strategy.ts'
 
@@ -116,14 +117,14 @@ export class StreamExecutionEnvironment {
     const step = this.#transformations.add({
       type: 'source',
       name,
-      input: undefined,
+      inputs: [],
       content: {
         kind: 'source',
         source: source as Source<unknown, unknown, unknown>,
         watermarks: watermarks as WatermarkStrategy<unknown>,
       },
     })
-    return new DataStream<T>(this.#host, step)
+    return new DataStream<T>(this.#host, { step })
   }
 
   /** The elements of an array, or the arguments themselves. They are kept in memory; meant for tests and trials. */

@@ -4,8 +4,14 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { Sink } from '../core/index.ts'
-import type { DataStream } from './data-stream.ts'
+import {
+  type KeyedProcessFunction,
+  OutputTag,
+  type Sink,
+  type ValueState,
+  ValueStateDescriptor,
+} from '../core/index.ts'
+import type { DataStream, KeyedStream } from './data-stream.ts'
 import { defineJob } from './job-definition.ts'
 import { StreamExecutionEnvironment } from './stream-execution-environment.ts'
 import { WatermarkStrategy } from './watermark-strategy.ts'
@@ -67,6 +73,86 @@ export function streamsOfDifferentElementsDoNotMix(sink: Sink<string>): void {
   )
   // @ts-expect-error an assigner of other elements
   orders().assignTimestampsAndWatermarks(WatermarkStrategy.noWatermarks().withTimestampAssigner((at: number) => at))
+}
+
+export function asyncKeyedFunctionsDoNotCompile(): void {
+  const keyed = orders().keyBy((order) => order.user)
+  // @ts-expect-error a promise is no element
+  keyed.reduce(async (left) => left)
+  // @ts-expect-error in an object as well
+  keyed.reduce({ reduce: async (left: Order) => left })
+  // @ts-expect-error nobody would wait for it
+  orders().process(async (order, _context, out) => out.collect(order))
+  // @ts-expect-error nor for this
+  keyed.process({ processElement: async (_order: Order) => undefined })
+  // @ts-expect-error nor for a timer
+  keyed.process({ processElement: () => undefined, onTimer: async () => undefined })
+}
+
+export function keysArePlain(): void {
+  const byUser = orders().keyBy((order) => order.user)
+  isTrue<Same<typeof byUser, KeyedStream<Order, string>>>()
+  const byBoth = orders().keyBy((order) => [order.user, order.id])
+  isTrue<Same<typeof byBoth, KeyedStream<Order, readonly [string, number]>>>()
+  orders().keyBy((order) => order.id > 0)
+  orders().keyBy((order) => BigInt(order.id))
+  // @ts-expect-error an object is no key
+  orders().keyBy((order) => ({ user: order.user }))
+  // @ts-expect-error nor in a tuple
+  orders().keyBy((order) => [order.user, order])
+  // @ts-expect-error nor is a promise
+  orders().keyBy(async (order) => order.user)
+  // @ts-expect-error nor what may be absent
+  orders().keyBy((order) => (order.id > 0 ? order.user : undefined))
+  // @ts-expect-error nor a Date
+  orders().keyBy((order) => new Date(order.id))
+}
+
+class Counted implements KeyedProcessFunction<string, Order, number> {
+  #count: ValueState<number> | undefined
+
+  open(context: Parameters<NonNullable<KeyedProcessFunction<string, Order, number>['open']>>[0]): void {
+    this.#count = context.getState(new ValueStateDescriptor<number>('count'))
+  }
+
+  processElement(order: Order, ...[context, out]: TailOf<KeyedProcessFunction<string, Order, number>>): void {
+    const key: string = context.getCurrentKey()
+    out.collect((this.#count?.value() ?? 0) + order.id + key.length)
+  }
+}
+
+type TailOf<Fn extends { processElement: (...args: never) => unknown }> =
+  Parameters<Fn['processElement']> extends [unknown, ...infer Rest] ? Rest : never
+
+export function keyedStreamsInfer(): void {
+  const keyed = orders().keyBy((order) => order.user)
+  const counts = keyed.process(new Counted())
+  isTrue<Same<typeof counts, DataStream<number>>>()
+  const sums = keyed.sum('id')
+  isTrue<Same<typeof sums, DataStream<Order>>>()
+  // @ts-expect-error a text has no sum
+  keyed.sum('user')
+  // @ts-expect-error there is no such field
+  keyed.max('price')
+  const texts = orders()
+    .map((order) => order.user)
+    .keyBy((user) => user)
+  // @ts-expect-error the function is of other elements
+  texts.process(new Counted())
+  const byId = orders().keyBy((order) => order.id)
+  // @ts-expect-error the function is of other keys
+  byId.process(new Counted())
+  const late = new OutputTag<string>('late')
+  const side = orders()
+    .process<Order>((order, context) => {
+      context.output(late, order.user)
+      // @ts-expect-error the tag is of texts
+      context.output(late, order.id)
+    })
+    .getSideOutput(late)
+  isTrue<Same<typeof side, DataStream<string>>>()
+  // @ts-expect-error streams of different elements make no union
+  orders().union(side)
 }
 
 export function parametersHaveTheTypeOfTheirDefault(): void {

@@ -4,6 +4,7 @@
  */
 import { assert, unreachable } from '../../base/index.ts'
 import {
+  AccumulatorRegistry,
   attemptId,
   type CheckpointId,
   checkpointId,
@@ -150,7 +151,12 @@ function operatorOf(parts: Parts, node: GraphNode): Operator<unknown> {
       const restored = parts.spec.restored[node.uid] ?? []
       const side = sideOutputs(parts, node)
       const sideOutput = (tag: string): Output<unknown> => side.get(tag) ?? NO_OUTPUT
-      operator = node.factory.create({ ...context, time: parts.time, restored, sideOutput }, output)
+      const accumulators = new AccumulatorRegistry()
+      const operatorList = (): never => assert(false, 'lists of a subtask are not hosted here yet') as never
+      operator = node.factory.create(
+        { ...context, time: parts.time, restored, sideOutput, accumulators, operatorList },
+        output,
+      )
       break
     }
     case 'sink':

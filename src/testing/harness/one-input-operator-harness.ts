@@ -8,6 +8,7 @@
  */
 import { assert, SeededRandom, silentLogger } from '../../base/index.ts'
 import {
+  AccumulatorRegistry,
   type CheckpointId,
   checkpointId,
   ElementTime,
@@ -190,6 +191,8 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
       time: this.#time,
       restored: restored === undefined ? [] : [restored],
       sideOutput: () => NO_OUTPUT,
+      accumulators: new AccumulatorRegistry(),
+      operatorList: () => assert(false, 'lists of a subtask are not hosted here yet') as never,
     }
   }
 }
