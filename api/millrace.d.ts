@@ -1,7 +1,35 @@
 // Made by `node scripts/build.ts --api` from the declarations of this entry point; not to be edited.
 
+export interface Accumulator<T> {
+    add(value: T): void;
+    readonly value: AccumulatorValue;
+}
+
+export type AccumulatorValue = {
+    readonly kind: 'sum';
+    readonly sum: number;
+} | {
+    readonly kind: 'minimum' | 'maximum';
+    readonly extreme: number;
+} | {
+    readonly kind: 'average';
+    readonly sum: number;
+    readonly count: number;
+} | {
+    readonly kind: 'list';
+    readonly elements: readonly unknown[];
+} | {
+    readonly kind: 'histogram';
+    readonly counts: readonly (readonly [value: number, count: number])[];
+};
+
 export declare class AssertionFailed extends Error {
     readonly name: string;
+}
+
+export declare class AverageAccumulator implements Accumulator<number> {
+    add(value: number): void;
+    get value(): AccumulatorValue;
 }
 
 export interface Clock {
@@ -20,7 +48,7 @@ export interface Collector<T> {
 
 export declare class Configuration {
     constructor(values?: Readonly<Record<string, string | number | boolean>>);
-    set(key: string, value: string | number | boolean): this;
+    set(key: string, value: string | number | boolean, where?: string): this;
     get<Name extends OptionName>(name: Name): ConfigurationValues[Name];
     has(name: OptionName): boolean;
     entries(): IterableIterator<[string, string]>;
@@ -29,17 +57,33 @@ export declare class Configuration {
 
 export type ConfigurationInput = Configuration | Readonly<Record<string, string | number | boolean>>;
 
-export declare class DataStream<T> extends StreamStep {
+export declare class Counting implements Accumulator<number> {
+    add(value: number): void;
+    get value(): AccumulatorValue;
+}
+
+export declare class DataStream<out T> extends StreamStep {
     protected readonly element: T;
-    constructor(host: StreamHost, step: Transformation);
+    constructor(host: StreamHost, origin: StreamOrigin);
     map<Out>(fn: ((value: T) => Sync<Out>) | MapFunction<T, Out>): DataStream<Out>;
     filter<S extends T>(fn: (value: T) => value is S): DataStream<S>;
     filter(fn: FilterCallback<T>): DataStream<T>;
     flatMap<Out>(fn: ((value: T, out: Collector<Out>) => FlatMapResult<Out>) | FlatMapFunction<T, Out>): DataStream<Out>;
+    process<Out>(fn: ProcessCallback<T, Out>): DataStream<Out>;
+    getSideOutput<X>(tag: OutputTag<X>): DataStream<X>;
+    keyBy<const K extends Key>(keyOf: (value: T) => K): KeyedStream<T, K>;
+    union(...others: readonly DataStream<T>[]): DataStream<T>;
+    rebalance(): DataStream<T>;
+    rescale(): DataStream<T>;
+    shuffle(): DataStream<T>;
+    broadcast(): DataStream<T>;
+    partitionCustom<K>(partitioner: (key: K, partitions: number) => number, keyOf: (value: T) => K): DataStream<T>;
     assignTimestampsAndWatermarks(plan: WatermarkPlan<T>): DataStream<T>;
     sinkTo<Committable>(sink: Sink<T, Committable>): DataStreamSink;
     print(prefix?: string): DataStreamSink;
     executeAndCollect(jobName?: string): AsyncIterableIterator<T>;
+    protected addOperator<Out>(type: string, name: string, factory: (configuration: Configuration) => OperatorFactory<T, Out>, keyOf: KeySelector | undefined): DataStream<Out>;
+    protected ownFunction(fn: unknown): void;
 }
 
 export declare class DataStreamSink extends StreamStep {
@@ -51,6 +95,9 @@ export interface DeserializationSchema<T> {
     deserializeText?(text: string): T | undefined;
     readonly textIsTransient?: boolean;
     readonly skipsNull?: boolean;
+}
+
+export declare class DoubleCounter extends Counting {
 }
 
 export declare const ERROR_CODES: readonly ['OPTION_INVALID', 'GRAPH_INVALID', 'JOB_FILE_INVALID', 'USAGE', 'NOT_SUPPORTED', 'DESERIALIZATION_FAILED', 'SERIALIZATION_FAILED', 'RECORD_NOT_SERIALIZABLE', 'USER_FUNCTION_FAILED', 'USER_FUNCTION_ASYNC', 'KAFKA_UNREACHABLE', 'KAFKA_TIMEOUT', 'KAFKA_DISCONNECTED', 'KAFKA_PROTOCOL', 'KAFKA_VERSION_UNSUPPORTED', 'KAFKA_UNKNOWN_TOPIC', 'KAFKA_UNKNOWN_PARTITION', 'KAFKA_OFFSET_OUT_OF_RANGE', 'KAFKA_LOG_TRUNCATED', 'KAFKA_NO_OFFSET', 'KAFKA_CORRUPT_BATCH', 'KAFKA_MESSAGE_FORMAT_UNSUPPORTED', 'KAFKA_RECORD_TOO_LARGE', 'KAFKA_AUTHORIZATION_FAILED', 'KAFKA_AUTHENTICATION_FAILED', 'KAFKA_FENCED', 'KAFKA_TRANSACTION_ABORTED', 'KAFKA_PRODUCE_FAILED', 'KAFKA_RETRIABLE', 'KAFKA_FATAL', 'CHECKPOINT_FAILED', 'CHECKPOINT_DAMAGED', 'LOG_DAMAGED', 'STORAGE_FAILED', 'STATE_INCOMPATIBLE', 'STATE_NOT_RESTORED', 'SUPERSEDED', 'ALREADY_RUNNING', 'TRANSACTIONS_LOST', 'TRANSACTIONS_UNDECIDED', 'COMMIT_UNRESOLVED', 'FOREIGN_TRANSACTIONS', 'TASKS_LINGER', 'CANCELLED'];
@@ -72,10 +119,23 @@ export interface FlatMapFunction<In, Out> extends RichFunction {
     flatMap(value: In, out: Collector<Out>): void;
 }
 
+export interface FunctionContext extends RuntimeContext {
+    addAccumulator<T>(name: string, accumulator: Accumulator<T>): void;
+    getAccumulator(name: string): Accumulator<never> | undefined;
+}
+
 export interface GeneratorOptions {
     readonly count?: number;
     readonly elementsPerSecond?: number;
     readonly name?: string;
+}
+
+export declare class Histogram implements Accumulator<number> {
+    add(value: number): void;
+    get value(): AccumulatorValue;
+}
+
+export declare class IntCounter extends Counting {
 }
 
 export type JobArguments = readonly string[] | Readonly<Record<string, string | number | boolean>>;
@@ -141,6 +201,57 @@ export declare class JsonSchema<T = unknown> implements DeserializationSchema<T>
     serialize(element: T): string;
 }
 
+export type Key = KeyPart | readonly KeyPart[];
+
+export type KeyPart = string | number | bigint | boolean;
+
+export interface KeyedProcessContext<K extends Key> extends ProcessContext {
+    getCurrentKey(): K;
+    timerService(): TimerService;
+}
+
+export interface KeyedProcessFunction<K extends Key, In, Out> extends RichFunction {
+    open?(context: KeyedProcessFunctionContext): void | Promise<void>;
+    processElement(value: In, context: KeyedProcessContext<K>, out: Collector<Out>): ProcessResult;
+    onTimer?(timestamp: number, context: OnTimerContext<K>, out: Collector<Out>): ProcessResult;
+}
+
+export interface KeyedProcessFunctionContext extends ProcessFunctionContext {
+    getState<T>(descriptor: ValueStateDescriptor<T>): ValueState<T>;
+    getListState<T>(descriptor: ListStateDescriptor<T>): ListState<T>;
+    getMapState<MapKey extends KeyPart, V>(descriptor: MapStateDescriptor<MapKey, V>): MapState<MapKey, V>;
+}
+
+export declare class KeyedStream<out T, out K extends Key> extends DataStream<T> {
+    protected readonly key: K;
+    constructor(host: StreamHost, origin: StreamOrigin, keyOf: KeySelector);
+    process<Out>(fn: KeyedProcessFunction<K, T, Out>): DataStream<Out>;
+    reduce(fn: ReduceCallback<T>): DataStream<T>;
+    sum<Field extends keyof T>(field: NumericField<T, Field>): DataStream<T>;
+    min(field: keyof T): DataStream<T>;
+    max(field: keyof T): DataStream<T>;
+}
+
+export declare class ListAccumulator<T> implements Accumulator<T> {
+    add(value: T): void;
+    get value(): AccumulatorValue;
+}
+
+export interface ListState<T> {
+    get(): readonly T[];
+    add(value: T): void;
+    addAll(values: Iterable<T>): void;
+    update(values: readonly T[]): void;
+    clear(): void;
+}
+
+export declare class ListStateDescriptor<T> implements StateDescriptor {
+    readonly kind = "list";
+    readonly name: string;
+    protected readonly element: T;
+    constructor(name: string);
+}
+
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 
 export interface Logger {
@@ -150,8 +261,35 @@ export interface Logger {
     error(fields: LogFields, message: string): void;
 }
 
+export declare class LongCounter extends Counting {
+}
+
 export interface MapFunction<In, Out> extends RichFunction {
     map(value: In): Sync<Out>;
+}
+
+export interface MapState<K extends KeyPart, V> {
+    get(key: K): V | undefined;
+    put(key: K, value: V): void;
+    has(key: K): boolean;
+    delete(key: K): void;
+    entries(): Iterable<readonly [K, V]>;
+    keys(): Iterable<K>;
+    values(): Iterable<V>;
+    readonly size: number;
+    clear(): void;
+}
+
+export declare class MapStateDescriptor<K extends KeyPart, V> implements StateDescriptor {
+    readonly kind = "map";
+    readonly name: string;
+    protected readonly entry: readonly [K, V];
+    constructor(name: string);
+}
+
+export declare class Maximum implements Accumulator<number> {
+    add(value: number): void;
+    get value(): AccumulatorValue;
 }
 
 export declare class MillraceError extends Error {
@@ -163,6 +301,11 @@ export declare class MillraceError extends Error {
     static is(value: unknown): value is MillraceError;
 }
 
+export declare class Minimum implements Accumulator<number> {
+    add(value: number): void;
+    get value(): AccumulatorValue;
+}
+
 export declare const NO_TIMESTAMP: number;
 
 export interface Network {
@@ -170,13 +313,45 @@ export interface Network {
     connect(options: ConnectOptions, receiver: NetworkReceiver): Promise<NetworkConnection>;
 }
 
+export type NumericField<T, Field extends keyof T> = T[Field] extends number ? Field : T[Field] extends bigint ? Field : never;
+
+export interface OnTimerContext<K extends Key> extends KeyedProcessContext<K> {
+    timeDomain(): TimeDomain;
+}
+
+export declare class OutputTag<T> {
+    readonly id: string;
+    protected readonly element: T;
+    constructor(id: string);
+}
+
+export interface ProcessContext {
+    timestamp(): number | undefined;
+    output<X>(tag: OutputTag<X>, value: X): void;
+}
+
+export interface ProcessFunction<In, Out> extends RichFunction {
+    open?(context: ProcessFunctionContext): void | Promise<void>;
+    processElement(value: In, context: ProcessContext, out: Collector<Out>): ProcessResult;
+}
+
+export interface ProcessFunctionContext extends FunctionContext {
+    getOperatorListState<T>(descriptor: ListStateDescriptor<T>): ListState<T>;
+}
+
+export type ProcessResult = void | undefined;
+
 export interface Random {
     next(): number;
     hex(count: number): string;
 }
 
+export interface ReduceFunction<T> extends RichFunction {
+    reduce(left: T, right: T): Sync<T>;
+}
+
 export interface RichFunction {
-    open?(context: RuntimeContext): void | Promise<void>;
+    open?(context: FunctionContext): void | Promise<void>;
     close?(): void | Promise<void>;
 }
 
@@ -349,20 +524,33 @@ export declare class StreamExecutionEnvironment {
     start(graph: JobGraph, options: StartGraphOptions): JobClient;
 }
 
-export declare abstract class StreamStep {
-    protected readonly step: Transformation;
-    constructor(step: Transformation);
-    name(name: string): this;
-    uid(uid: string): this;
-    setParallelism(parallelism: number): this;
-    setMaxParallelism(maxParallelism: number): this;
-    disableChaining(): this;
-    startNewChain(): this;
-}
-
 export type Sync<T> = T extends PromiseLike<unknown> ? never : T;
 
+export type TimeDomain = 'event' | 'processing';
+
+export interface TimerService {
+    currentProcessingTime(): number;
+    currentWatermark(): number;
+    registerEventTimeTimer(timestamp: number): void;
+    registerProcessingTimeTimer(timestamp: number): void;
+    deleteEventTimeTimer(timestamp: number): void;
+    deleteProcessingTimeTimer(timestamp: number): void;
+}
+
 export type TimestampAssigner<T> = (value: T, recordTimestamp: number) => number;
+
+export interface ValueState<T> {
+    value(): T | undefined;
+    update(value: T): void;
+    clear(): void;
+}
+
+export declare class ValueStateDescriptor<T> implements StateDescriptor {
+    readonly kind = "value";
+    readonly name: string;
+    protected readonly value: T;
+    constructor(name: string);
+}
 
 export interface VersionedSerializer<T> {
     readonly version: number;

@@ -295,7 +295,9 @@ export interface Operator<In> extends Output<In> {
 export interface OperatorContext extends RuntimeContext, RuntimePorts {
     readonly time: ElementTime;
     readonly restored: readonly VersionedBytes[];
+    readonly accumulators: AccumulatorRegistry;
     readonly keyed?: KeyedContext;
+    operatorList<T>(descriptor: StateDescriptor): ListState<T>;
     sideOutput(tag: string): Output<unknown>;
 }
 

@@ -9,7 +9,6 @@ import type {
   Output,
   ReduceFunction,
   StateDescriptor,
-  Sync,
   ValueState,
 } from '../core/index.ts'
 import {
@@ -20,7 +19,8 @@ import {
   userFunctionFailed,
 } from './user-function.ts'
 
-export type ReduceCallback<T> = ((left: T, right: T) => Sync<T>) | ReduceFunction<T>
+/** As a method's type, so that a stream of more exact elements is also a stream of the wider ones. */
+export type ReduceCallback<T> = ReduceFunction<T>['reduce'] | ReduceFunction<T>
 
 const REDUCED: StateDescriptor = { kind: 'value', name: 'reduced' }
 

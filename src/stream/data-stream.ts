@@ -54,7 +54,7 @@ export type StreamOrigin =
   | { readonly step: Transformation }
   | { readonly inputs: readonly InputEdge[]; readonly what: string }
 
-export class DataStream<T> extends StreamStep {
+export class DataStream<out T> extends StreamStep {
   readonly #host: StreamHost
   readonly #origin: StreamOrigin
   /** Makes streams of different elements different types. */
@@ -237,13 +237,15 @@ export class DataStream<T> extends StreamStep {
   }
 }
 
-/** A field that sum, min and max can work on. */
-export type NumericField<T> = {
-  readonly [F in keyof T]: T[F] extends number ? F : T[F] extends bigint ? F : never
-}[keyof T]
+/** A field that can be summed. */
+export type NumericField<T, Field extends keyof T> = T[Field] extends number
+  ? Field
+  : T[Field] extends bigint
+    ? Field
+    : never
 
 /** A stream whose elements are grouped by a key. */
-export class KeyedStream<T, K extends Key> extends DataStream<T> {
+export class KeyedStream<out T, out K extends Key> extends DataStream<T> {
   readonly #keyOf: KeySelector
   /** Makes streams of different keys different types. */
   declare protected readonly key: K
@@ -271,8 +273,8 @@ export class KeyedStream<T, K extends Key> extends DataStream<T> {
   }
 
   /** The running sum of a field; the other fields are those of the key's first element. */
-  sum(field: NumericField<T>): DataStream<T> {
-    return this.#aggregate('sum', field)
+  sum<Field extends keyof T>(field: NumericField<T, Field>): DataStream<T> {
+    return this.#aggregate('sum', field as Field)
   }
 
   /** The lowest value of a field so far; the other fields are those of the key's first element. */
