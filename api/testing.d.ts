@@ -24,6 +24,15 @@ export declare class EmbeddedBroker {
     moveLeader(topic: string, partition: number, node?: number): void;
     leaderOf(topic: string, partition: number): number;
     dropConnections(node?: number): void;
+    transactions(): EmbeddedTransaction[];
+    transactionOf(transactionalId: string): EmbeddedTransaction | undefined;
+    partitionsOf(topic: string): number;
+    offsetsOf(topic: string, partition: number): {
+        readonly begin: number;
+        readonly stable: number;
+        readonly end: number;
+    };
+    batchesOf(topic: string, partition: number): Buffer[];
     expireTransaction(transactionalId: string): boolean;
     setTransactionVersion(level: TransactionVersionLevel): void;
     applyRetention(): void;

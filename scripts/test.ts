@@ -1,7 +1,7 @@
 /**
  * Runs the tests on Node's own runner, all chosen files in one run, so that its summary is the last thing printed.
  *
- *     node scripts/test.ts all     what CI runs: unit tests, short fuzz runs and the tests against real Kafka
+ *     node scripts/test.ts all     what CI runs: unit tests, short fuzz runs, the simulator and the tests against real Kafka
  *     node scripts/test.ts unit    the part without brokers; green in under a minute
  *     node scripts/test.ts long    everything again, with MILLRACE_LONG=1 for the tests that then go deeper
  *     ... [PATH or NAME]...        only files whose path contains one of these
@@ -13,8 +13,8 @@ import { fileURLToPath } from 'node:url'
 const ROOT: string = fileURLToPath(new URL('..', import.meta.url))
 const KINDS: Readonly<Record<string, readonly string[]>> = {
   unit: ['test', 'fuzz'],
-  all: ['test', 'fuzz', 'kafka-test'],
-  long: ['test', 'fuzz', 'kafka-test'],
+  all: ['test', 'fuzz', 'sim-test', 'kafka-test'],
+  long: ['test', 'fuzz', 'sim-test', 'kafka-test'],
 }
 /** A single test that takes longer hangs; tests that may take longer say so themselves. */
 const TIMEOUT_MS = { normal: 120_000, long: 1_800_000 }

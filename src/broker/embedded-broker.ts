@@ -77,6 +77,17 @@ export interface ListenOptions {
   readonly port?: number
 }
 
+/** A transactional id as its coordinator sees it. */
+export interface EmbeddedTransaction {
+  readonly transactionalId: string
+  readonly state: 'Empty' | 'Ongoing' | 'PrepareCommit' | 'PrepareAbort' | 'CompleteCommit' | 'CompleteAbort'
+  readonly producerId: number
+  readonly epoch: number
+  /** When its transaction began; -1 before the first. */
+  readonly startMs: number
+  readonly timeoutMs: number
+}
+
 /** The TCP side of a broker. */
 export interface BrokerListener {
   readonly bootstrapServers: string
@@ -220,6 +231,38 @@ export class EmbeddedBroker {
     for (const session of [...this.#sessions]) {
       if (node === undefined || session.node === node) session.close(new Error('the connection was dropped'))
     }
+  }
+
+  /** Every transactional id with its newest transaction, as the coordinator knows it at this moment. */
+  transactions(): EmbeddedTransaction[] {
+    return [...this.#core.transactions.entries.keys()].flatMap((id) => this.transactionOf(id) ?? [])
+  }
+
+  transactionOf(transactionalId: string): EmbeddedTransaction | undefined {
+    const entry = this.#core.transactions.entries.get(transactionalId)
+    if (entry === undefined) return undefined
+    const { state, producerId, epoch, startMs, timeoutMs } = entry
+    return { transactionalId, state, producerId, epoch, startMs, timeoutMs }
+  }
+
+  partitionsOf(topic: string): number {
+    return this.#core.cluster.topics.get(topic)?.partitions.length ?? 0
+  }
+
+  /** Where a partition's log begins, where readers of committed records stop, and where it ends. */
+  offsetsOf(
+    topic: string,
+    partition: number,
+  ): { readonly begin: number; readonly stable: number; readonly end: number } {
+    const { log } = this.#partition(topic, partition)
+    return { begin: log.startOffset, stable: log.lastStableOffset, end: log.endOffset }
+  }
+
+  /** The batches of a partition as they lie in its log, markers included. */
+  batchesOf(topic: string, partition: number): Buffer[] {
+    const { log } = this.#partition(topic, partition)
+    const read = { bytesMax: Number.POSITIVE_INFINITY, atLeastOne: true, committedOnly: false }
+    return [...log.read(log.startOffset, read).pieces]
   }
 
   /** Aborts a transaction as if its timeout were over; false when none is open under the id. */

@@ -4,6 +4,7 @@ export {
   EmbeddedBroker,
   type EmbeddedBrokerOptions,
   type EmbeddedTopicOptions,
+  type EmbeddedTransaction,
   type ListenOptions,
 } from './embedded-broker.ts'
 export {

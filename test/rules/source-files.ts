@@ -52,7 +52,7 @@ export function sourcesBelow(folder: string): SourceFile[] {
 
 /** Tests, fuzzers, benches and what they are made of stand beside the code and are freer than it. */
 export function isTest(path: string): boolean {
-  return /\.(test|kafka-test|fuzz|bench|test-double|fixture)\.ts$/.test(path)
+  return /\.(test|kafka-test|sim-test|fuzz|bench|test-double|fixture)\.ts$/.test(path)
 }
 
 /** Import and export declarations that name a module, and dynamic imports of a literal. */

@@ -2,7 +2,7 @@
  * The life of a transaction as its writer sees it: every phase with every event, so that a combination nobody thought of
  * stops the task instead of passing. committer/SPEC.md says what each cell means.
  */
-import { assert } from '../../base/index.ts'
+import { assert, transition } from '../../base/index.ts'
 
 /**
  * `open`: takes records. `sealed`: a barrier passed, acknowledgements outstanding. `flushed`: all acknowledged; from here on
@@ -99,5 +99,6 @@ export const TRANSITIONS: { readonly [P in TransactionPhase]: { readonly [E in T
 export function nextPhase(phase: TransactionPhase, event: TransactionEvent, transactionalId: string): TransactionPhase {
   const next = TRANSITIONS[phase][event]
   assert(next !== 'impossible', `transaction "${transactionalId}" is ${phase}: "${event}" cannot happen`)
+  transition('transaction', phase, event, next)
   return next
 }

@@ -1,0 +1,286 @@
+/**
+ * One run: a world from one seed, in which a job lives, is killed and started again with the same command until it has
+ * finished. All of the job is what ships, on one thread; time, chance, network, disk and brokers are this world's.
+ *
+ * What always holds: the same plan and seed give the same events, told by `hash`; the last life is left in peace, so that
+ * a run that does not end says something about the job and not about its faults.
+ */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { type JointMessage, MillraceError, type Network, SeededRandom, silentLogger } from '../../base/index.ts'
+import { EmbeddedBroker, type EmbeddedTopicOptions } from '../../broker/index.ts'
+import type { RuntimePorts } from '../../core/index.ts'
+import type { StartOptions } from '../../runtime/index.ts'
+import { type JobClient, type JobDefinition, startJob } from '../../stream/index.ts'
+import { Dice } from './dice.ts'
+import { EventLoop, OUTSIDE } from './event-loop.ts'
+import { FaultStriker } from './fault-striker.ts'
+import type { PlannedFault, RunPlan } from './run-plan.ts'
+import { SimulatedDisk } from './simulated-disk.ts'
+import { SimulatedNetwork } from './simulated-network.ts'
+import { outsideClock, SimulatedProcess } from './simulated-process.ts'
+
+export type LifeEnd =
+  | { readonly kind: 'finished' | 'already-finished' | 'stopped' }
+  | { readonly kind: 'failed'; readonly error: Error }
+  | { readonly kind: 'died' }
+  | { readonly kind: 'asleep' }
+
+export interface Life {
+  readonly process: SimulatedProcess
+  readonly end: LifeEnd
+}
+
+/** What looks on, and may say how a life goes on. */
+export interface Onlooker {
+  started?(process: SimulatedProcess): void
+  joint?(process: SimulatedProcess, message: JointMessage): void
+  struck?(fault: PlannedFault, process: SimulatedProcess): void
+  /** `finished` was told this very moment. */
+  ended?(process: SimulatedProcess, end: LifeEnd): void
+}
+
+export interface SimulationOptions {
+  readonly plan: RunPlan
+  readonly topics: Readonly<Record<string, EmbeddedTopicOptions>>
+  /** Made anew for each life, as a process builds its job anew. */
+  readonly job: (simulation: Simulation, process: SimulatedProcess) => JobDefinition
+  readonly configuration: Readonly<Record<string, string | number | boolean>>
+  readonly args?: Readonly<Record<string, string | number | boolean>>
+  /** Puts records into topics before the first life. */
+  readonly fill: (simulation: Simulation) => Promise<void>
+  /** What to do about the error of a life that nothing happens to; undefined: the run fails with it. */
+  readonly afterFailure?: (error: Error, simulation: Simulation) => LifeChanges | undefined
+  readonly onlooker?: Onlooker
+  readonly markerDelayMs?: number
+  /** Between the job and its storage, for tests of the simulation itself. */
+  readonly wrap?: (process: SimulatedProcess) => SimulatedProcess['storage']
+}
+
+/** How the command of the next life differs. */
+export interface LifeChanges {
+  readonly configuration?: Readonly<Record<string, string | number | boolean>>
+  readonly mode?: StartOptions['mode']
+}
+
+/** Lives after those that were planned; more mean that the job never comes to its end. */
+const FURTHER_LIVES_MAX = 8
+const EVENTS_MAX = 400_000
+/** Virtual time after which a life that has not ended hangs. */
+const LIFE_MS_MAX = 20 * 60_000
+/** Longer than any transaction lives. */
+export const AFTERMATH_MS = 1_000_000
+
+export class Simulation {
+  readonly plan: RunPlan
+  readonly loop: EventLoop = new EventLoop({ eventsMax: EVENTS_MAX })
+  readonly broker: EmbeddedBroker
+  readonly disk: SimulatedDisk
+  readonly network: SimulatedNetwork
+  readonly lives: Life[] = []
+  readonly struck: PlannedFault[] = []
+  readonly #options: SimulationOptions
+  readonly #striker: FaultStriker
+  readonly #sleepers: {
+    readonly process: SimulatedProcess
+    readonly ended: Promise<LifeEnd>
+    readonly life: number
+  }[] = []
+  readonly #clients: Map<SimulatedProcess, JobClient> = new Map()
+  #changes: LifeChanges = {}
+  #over = false
+
+  constructor(options: SimulationOptions) {
+    const { plan } = options
+    this.plan = plan
+    this.#options = options
+    const { seed, nodes, transactionVersion } = plan
+    this.broker = new EmbeddedBroker({
+      clock: outsideClock(this.loop, OUTSIDE),
+      random: new SeededRandom(seed),
+      nodes,
+      transactionVersion,
+      topics: options.topics,
+      memoryBytesMax: 64 * 1024 * 1024,
+      settings: { markerDelayMs: options.markerDelayMs ?? 5 },
+    })
+    this.disk = new SimulatedDisk(this.loop, new Dice(seed, 'disk'))
+    this.network = new SimulatedNetwork(this.loop, new Dice(seed, 'network'), this.broker.network)
+    this.#striker = new FaultStriker(this, Object.keys(options.topics), (process) => this.#clients.get(process))
+  }
+
+  get hash(): string {
+    return this.loop.hash
+  }
+
+  /** The ports of whoever is no part of the job: nothing happens to them. */
+  outsidePorts(network: Network = this.broker.network): RuntimePorts {
+    return {
+      clock: outsideClock(this.loop, OUTSIDE),
+      random: new SeededRandom(this.plan.seed + 1),
+      network,
+      logger: silentLogger,
+    }
+  }
+
+  /** Whether a function of the job shall throw now; true once for each such fault. */
+  functionFails(): boolean {
+    return this.#striker.takeFunctionFailure()
+  }
+
+  /** A person restores from a copy what was damaged; false when nothing was. */
+  repair(): boolean {
+    return this.#striker.repair()
+  }
+
+  /** Throws what went wrong with the run itself; what the job wrote is for the caller to look at. */
+  async run(): Promise<void> {
+    const listen = (message: unknown): void => this.#onJoint(message as JointMessage)
+    subscribe('millrace:joint', listen)
+    let failure: unknown
+    const supervised = this.#supervise().then(
+      () => {
+        this.#over = true
+      },
+      (error: unknown) => {
+        failure = error
+        this.#over = true
+      },
+    )
+    try {
+      await this.loop.run(() => this.#over)
+      await supervised
+    } finally {
+      unsubscribe('millrace:joint', listen)
+      for (const { process } of this.lives) process.die()
+      this.broker.faults.clear()
+    }
+    if (failure !== undefined) throw failure
+  }
+
+  /** A process calls, or something is delivered to it. */
+  readonly #called = (process: SimulatedProcess): void => {
+    for (const fault of this.#striker.atCall(process)) this.#strike(fault, process)
+  }
+
+  #onJoint(message: JointMessage): void {
+    const { owner } = this.loop
+    if (!(owner instanceof SimulatedProcess) || owner.gone || owner.asleep) return
+    this.#options.onlooker?.joint?.(owner, message)
+    for (const fault of this.#striker.atJoint(owner, message.name)) this.#strike(fault, owner)
+  }
+
+  #strike(fault: PlannedFault, process: SimulatedProcess): void {
+    if (process.gone || process.asleep) return
+    if (!this.#striker.strike(fault, process)) return
+    this.struck.push(fault)
+    this.#options.onlooker?.struck?.(fault, process)
+  }
+
+  async #supervise(): Promise<void> {
+    await this.#options.fill(this)
+    const { lives } = this.plan
+    for (let number = 1; number <= lives + FURTHER_LIVES_MAX; number++) {
+      const inPeace = number > lives
+      if (inPeace) this.#striker.heal()
+      const end = await this.#live(number)
+      if (end.kind === 'finished') return this.#aftermath()
+      if (end.kind === 'already-finished') return this.#aftermath()
+      this.#changes = {}
+      if (!inPeace || end.kind !== 'failed') continue
+      const changes = this.#options.afterFailure?.(end.error, this)
+      if (changes !== undefined) this.#changes = changes
+      else if (!this.#mayHaveLost(end.error)) throw end.error
+    }
+    throw new Error(`the job has not finished after ${lives + FURTHER_LIVES_MAX} lives`)
+  }
+
+  /** A life that found another one going on is not the last one. */
+  #mayHaveLost(error: Error): boolean {
+    const superseded = MillraceError.is(error) && error.code === 'SUPERSEDED'
+    return superseded && this.#sleepers.length > 0
+  }
+
+  /** One process, from its start to its end, its death or its sleep. */
+  async #live(life: number): Promise<LifeEnd> {
+    const process = new SimulatedProcess({
+      name: `life ${life}`,
+      life,
+      loop: this.loop,
+      disk: this.disk,
+      network: this.network,
+      seed: this.plan.seed * 1_000 + life,
+      called: this.#called,
+    })
+    this.#options.onlooker?.started?.(process)
+    const ended = this.#start(process)
+    const died = new Promise<LifeEnd>((resolve) => process.onDeath.push(() => resolve({ kind: 'died' })))
+    const asleep = new Promise<LifeEnd>((resolve) => this.#striker.onSleep(process, () => resolve({ kind: 'asleep' })))
+    const tooLong = new Promise<LifeEnd>((_resolve, reject) => {
+      this.loop.after(LIFE_MS_MAX, process, 'a life is too long', () => {
+        reject(new Error(`life ${life} has not ended after ${LIFE_MS_MAX / 60_000} minutes of its time`))
+      })
+    })
+    tooLong.catch(() => undefined)
+    const end = await Promise.race([ended, died, asleep, tooLong])
+    this.lives.push({ process, end })
+    this.#options.onlooker?.ended?.(process, end)
+    if (end.kind === 'asleep') this.#sleepers.push({ process, ended: Promise.race([ended, died]), life })
+    else process.die()
+    return end
+  }
+
+  /** What a supervisor's command does. */
+  #start(process: SimulatedProcess): Promise<LifeEnd> {
+    const { plan } = this
+    const parallelism = plan.parallelism[process.life - 1] ?? plan.parallelism.at(-1) ?? 1
+    const fresh = this.#striker.startsFresh(process.life)
+    const mode = this.#changes.mode ?? (fresh ? 'fresh' : 'resume')
+    const changes = this.#changes.configuration
+    return new Promise((resolve) => {
+      this.loop.after(0, process, 'a process starts', () => {
+        startJob(this.#options.job(this, process), {
+          parallelism,
+          args: { brokers: this.broker.bootstrapServers, ...this.#options.args },
+          ports: process.ports,
+          storage: this.#options.wrap?.(process) ?? process.storage,
+          configuration: {
+            'execution.checkpointing.tolerable-failed-checkpoints': plan.tolerableFailedCheckpoints,
+            ...this.#options.configuration,
+            ...changes,
+          },
+          start: { mode },
+        })
+          .then((client) => {
+            this.#clients.set(process, client)
+            return client.result()
+          })
+          .then(
+            ({ outcome }) => resolve({ kind: outcome }),
+            (error: unknown) =>
+              resolve({ kind: 'failed', error: error instanceof Error ? error : new Error(String(error)) }),
+          )
+      })
+    })
+  }
+
+  /** Sleepers wake to find that all is over; what they or dead ones left open is over when its time has passed. */
+  async #aftermath(): Promise<void> {
+    for (const { process } of this.#sleepers) process.wake()
+    for (const { ended, process } of this.#sleepers) {
+      const end = await ended
+      this.#options.onlooker?.ended?.(process, end)
+      process.die()
+    }
+    await outsideClock(this.loop, OUTSIDE).sleep(AFTERMATH_MS)
+  }
+
+  /** The broker with all that was written is there until then. */
+  async close(): Promise<void> {
+    const closed = this.broker.close()
+    let over = false
+    void closed.then(() => {
+      over = true
+    })
+    await this.loop.run(() => over)
+  }
+}

@@ -1,0 +1,430 @@
+/**
+ * The rules of the exactly-once protocol, watched while a run goes on: at each request that leaves the job, at each object that
+ * comes to lie on the disk, at each joint and at the end. A rule that is broken is told by its number, so that a run that
+ * happens to end well all the same is found out.
+ */
+import type { EmbeddedTransaction } from '../../src/broker/index.ts'
+import type {
+  AddPartitionsToTxnRequest,
+  EndTxnRequest,
+  FetchRequest,
+  InitProducerIdRequest,
+  OffsetCommitRequest,
+  ProduceRequest,
+} from '../../src/kafka/index.ts'
+import { BatchReader } from '../../src/kafka/index.ts'
+import { parseTransactionalId, type TransactionalIdParts } from '../../src/sink/transaction/transactional-id.ts'
+import { OUTSIDE } from '../../src/testing/simulation/event-loop.ts'
+import type { DiskOperation } from '../../src/testing/simulation/simulated-disk.ts'
+import type { SimulatedProcess } from '../../src/testing/simulation/simulated-process.ts'
+import type { LifeEnd, Simulation } from '../../src/testing/simulation/simulation.ts'
+import { LogView, type SeenCheckpoint, sameIdentity } from './log-view.ts'
+import type { SeenRequest, WireListener } from './wire.ts'
+
+export interface Breach {
+  /** Of exactly-once; 0: the output. */
+  readonly rule: number
+  readonly what: string
+  readonly atMs: number
+}
+
+export interface RulesOptions {
+  readonly simulation: Simulation
+  readonly prefix: string
+  readonly input: string
+  readonly outputs: { readonly topic: string; readonly partitions: number }
+  readonly transactionTimeoutMs: number
+}
+
+/** What was open when a subtask took its snapshot: the next completed checkpoint must list it. */
+interface Sealed {
+  readonly attempt: number
+  readonly checkpoint: number
+  readonly open: readonly EmbeddedTransaction[]
+}
+
+const BREACHES_MAX = 20
+
+export class Rules implements WireListener {
+  readonly log: LogView
+  readonly breaches: Breach[] = []
+  /** How often each rule had something to look at. */
+  readonly looks: Map<number, number> = new Map()
+  readonly #options: RulesOptions
+  readonly #simulation: Simulation
+  /** Processes that have read that another one owns the job. */
+  readonly #superseded: Set<SimulatedProcess> = new Set()
+  readonly #sealed: Sealed[] = []
+  /** By transactional id: the transaction that was seen last. */
+  readonly #begun: Map<string, EmbeddedTransaction> = new Map()
+  readonly #everBegun: Set<string> = new Set()
+  /** Attempt and partition whose first fetch was seen. */
+  readonly #fetched: Set<string> = new Set()
+  #finishedOnce = false
+
+  constructor(options: RulesOptions) {
+    this.#options = options
+    this.#simulation = options.simulation
+    this.log = new LogView(options.simulation.disk)
+  }
+
+  sent(process: SimulatedProcess, request: SeenRequest): void {
+    const { body } = request
+    switch (request.api) {
+      case 'EndTxn':
+        this.#onEndTxn(process, body as EndTxnRequest)
+        break
+      case 'InitProducerId':
+        this.#onInit(process, body as InitProducerIdRequest)
+        break
+      case 'OffsetCommit':
+        this.#onOffsets(body as OffsetCommitRequest)
+        break
+      case 'Fetch':
+        this.#onFetch(process, body as FetchRequest)
+        break
+      case 'Produce':
+        this.#onWrite(process, (body as ProduceRequest).transactionalId)
+        break
+      case 'AddPartitionsToTxn':
+        for (const id of enlistedIds(body as AddPartitionsToTxnRequest)) this.#onWrite(process, id)
+    }
+  }
+
+  /** The broker takes it in a later event: only then is it seen what became of it. */
+  delivered(_process: SimulatedProcess, { api, body }: SeenRequest): void {
+    if (api !== 'Produce' && api !== 'AddPartitionsToTxn') return
+    const written = api === 'Produce' ? (body as ProduceRequest).transactionalId : null
+    const ids = api === 'Produce' ? [written ?? ''] : enlistedIds(body as AddPartitionsToTxnRequest)
+    const { loop } = this.#simulation
+    loop.after(0, OUTSIDE, 'a look', () => {
+      loop.after(0, OUTSIDE, 'a look', () => {
+        for (const id of ids) if (id !== '') this.#onBegun(id)
+      })
+    })
+  }
+
+  onDisk(process: SimulatedProcess, operation: DiskOperation, path: string, result: unknown): void {
+    if (operation === 'put' && result === 'created' && path.startsWith('log/')) this.#onRecord(process, path)
+    if (operation === 'remove') this.#onRemoved(process, path)
+    if (operation === 'list' && path === 'log') this.#onListed(process, result as readonly string[])
+  }
+
+  onJoint(process: SimulatedProcess, name: string, detail: Readonly<Record<string, unknown>>): void {
+    if (name !== 'barrier-sent') return
+    const attempt = this.log.attemptOf(process)
+    if (attempt === undefined) return
+    const { subtask, checkpoint } = detail
+    const open = this.#simulation.broker.transactions().filter((one) => {
+      const parts = this.#parts(one.transactionalId)
+      return one.state === 'Ongoing' && parts?.attempt === attempt.number && parts.subtask === subtask
+    })
+    this.#sealed.push({ attempt: attempt.number, checkpoint: Number(checkpoint), open })
+  }
+
+  onLifeEnd(process: SimulatedProcess, end: LifeEnd): void {
+    if (end.kind !== 'finished' && end.kind !== 'already-finished') return
+    this.#look(13)
+    const last = this.log.restorable
+    if (!this.log.finished || last?.record.final !== true || !last.committed) {
+      this.#broken(13, `${process.name} is ${end.kind}, and the log has no final checkpoint that is committed`)
+    }
+    if (this.#finishedOnce) return
+    this.#finishedOnce = true
+    this.#look(12)
+    const { broker } = this.#simulation
+    for (const one of last?.committables ?? []) {
+      const now = broker.transactionOf(one.transactionalId)
+      if (now?.producerId === one.producerId && now.state === 'PrepareCommit') {
+        this.#broken(12, `the job has told its result, and ${one.transactionalId} is not visible yet`)
+      }
+    }
+    for (const now of broker.transactions()) {
+      const parts = this.#parts(now.transactionalId)
+      const owner = this.log.owner
+      if (now.state !== 'Ongoing' || parts === undefined || owner === undefined) continue
+      this.#look(8)
+      if (parts.attempt <= owner.number && now.startMs < this.#epochOf(owner.atMs) && owner.process === process) {
+        this.#broken(
+          8,
+          `${now.transactionalId} was open before attempt ${owner.number} began, and is when it has finished`,
+        )
+      }
+    }
+  }
+
+  /** After everything: nothing may be left. */
+  onOver(): void {
+    for (const { transactionalId, state } of this.#simulation.broker.transactions()) {
+      if (this.#parts(transactionalId) !== undefined && (state === 'Ongoing' || state.startsWith('Prepare'))) {
+        this.#broken(15, `${transactionalId} is ${state} longer than any transaction may be`)
+      }
+    }
+  }
+
+  #onEndTxn(process: SimulatedProcess, request: EndTxnRequest): void {
+    const { transactionalId, producerId, producerEpoch: epoch, committed } = request
+    const parts = this.#parts(transactionalId)
+    if (parts === undefined) return
+    this.#refuseSuperseded(process, `EndTxn of ${transactionalId}`)
+    const attempt = this.log.attemptOf(process)
+    const listing = this.log.listing({ transactionalId, producerId, epoch })
+    if (!committed) {
+      this.#look(9)
+      if (attempt === undefined || parts.attempt >= attempt.number) {
+        this.#broken(9, `${process.name} aborts ${transactionalId}, which is of no earlier attempt`)
+      }
+      return
+    }
+    this.#look(5)
+    if (listing.length === 0) this.#broken(5, `${transactionalId} is committed, and no completed checkpoint lists it`)
+    else if (attempt === this.log.owner && listing.every((past) => past.void)) {
+      this.#broken(8, `${transactionalId} is committed, and its checkpoint is void`)
+    }
+    // A restore from a committed checkpoint ends nothing; whoever commits while it runs may ask again.
+    const settled = listing.every((past) => past.committed) && listing.length > 0
+    if (settled && attempt === this.log.owner && attempt !== undefined && parts.attempt < attempt.number) {
+      this.#broken(6, `${transactionalId} is ended by attempt ${attempt.number}, and its checkpoint was committed`)
+    }
+  }
+
+  #onInit(process: SimulatedProcess, request: InitProducerIdRequest): void {
+    const { transactionalId, transactionTimeoutMs } = request
+    const parts = transactionalId === null ? undefined : this.#parts(transactionalId)
+    if (parts === undefined || transactionalId === null) return
+    const own = this.log.attemptOf(process)?.number ?? 0
+    const now = this.#simulation.broker.transactionOf(transactionalId)
+    this.#look(9)
+    if (now?.state === 'Ongoing') this.#refuseSuperseded(process, `an abort of ${transactionalId}`)
+    if (parts.attempt > own) {
+      this.#broken(9, `attempt ${own} initialises ${transactionalId}, which is not its own nor an earlier one's`)
+    }
+    if (parts.attempt === own) {
+      this.#look(15)
+      const { transactionTimeoutMs: wanted } = this.#options
+      if (transactionTimeoutMs !== wanted) {
+        this.#broken(15, `${transactionalId} is initialised with ${transactionTimeoutMs} ms, not ${wanted}`)
+      }
+    }
+    if (now === undefined) return
+    this.#look(8)
+    const pending = this.log.listing(now).filter((past) => !past.committed && !past.void)
+    if (now.state === 'Ongoing' && pending.length > 0 && own === this.log.owner?.number) {
+      this.#broken(
+        8,
+        `${transactionalId} is initialised, and completed checkpoint ${pending[0]?.record.checkpoint} lists it`,
+      )
+    }
+  }
+
+  #onWrite(process: SimulatedProcess, transactionalId: string | null): void {
+    const parts = transactionalId === null ? undefined : this.#parts(transactionalId)
+    if (parts === undefined) return
+    this.#look(7)
+    const own = this.log.attemptOf(process)?.number
+    if (parts.attempt !== own) {
+      this.#broken(7, `${process.name}, whose attempt is ${own}, writes under ${transactionalId}`)
+    }
+  }
+
+  /** A transaction is open under an id. */
+  #onBegun(transactionalId: string): void {
+    if (this.#parts(transactionalId) === undefined) return
+    const now = this.#simulation.broker.transactionOf(transactionalId)
+    if (now?.state !== 'Ongoing') return
+    const before = this.#begun.get(transactionalId)
+    if (before !== undefined && sameIdentity(before, now) && before.startMs === now.startMs) return
+    this.#begun.set(transactionalId, now)
+    this.#look(4)
+    const identity = `${transactionalId} ${now.producerId}/${now.epoch}`
+    if (this.#everBegun.has(identity)) {
+      this.#broken(4, `a second transaction begins under ${identity}`)
+    }
+    this.#everBegun.add(identity)
+    if (before === undefined) return
+    this.#look(3)
+    const uncommitted = this.log.listing(before).filter((past) => !past.committed && !past.void)
+    if (uncommitted.length > 0) {
+      const checkpoint = uncommitted[0]?.record.checkpoint
+      this.#broken(
+        3,
+        `${transactionalId} is used again, and checkpoint ${checkpoint}, which lists it, is not committed in the log`,
+      )
+    }
+  }
+
+  #onOffsets({ topics }: OffsetCommitRequest): void {
+    for (const { partitions } of topics) {
+      for (const { partitionIndex, committedOffset } of partitions) {
+        this.#look(16)
+        const completed = this.log.completed.some((past) =>
+          past.splits.some(({ partition, startingOffset }) => {
+            const at = startingOffset.kind === 'at' ? startingOffset.offset : 0
+            return partition === partitionIndex && at >= committedOffset
+          }),
+        )
+        if (!completed) {
+          this.#broken(
+            16,
+            `offset ${committedOffset} of partition ${partitionIndex} is committed, and no completed checkpoint is as far`,
+          )
+        }
+      }
+    }
+  }
+
+  /** Where an attempt begins to read says what it restored. */
+  #onFetch(process: SimulatedProcess, { topics }: FetchRequest): void {
+    const attempt = this.log.attemptOf(process)
+    if (attempt === undefined || attempt !== this.log.owner) return
+    const restored = this.log.completed.findLast(
+      (past) => past.record.lineage === attempt.record.lineage.id && !past.void && past.attempt < attempt.number,
+    )
+    for (const { partitions } of topics) {
+      for (const { partition, fetchOffset } of partitions) {
+        const key = `${attempt.number} ${partition}`
+        if (this.#fetched.has(key)) continue
+        this.#fetched.add(key)
+        this.#look(10)
+        const split = restored?.splits.find((one) => one.partition === partition)
+        const from = split?.startingOffset.kind === 'at' ? split.startingOffset.offset : 0
+        if (fetchOffset !== from) {
+          const of = restored === undefined ? 'the beginning' : `checkpoint ${restored.record.checkpoint}`
+          this.#broken(
+            10,
+            `attempt ${attempt.number} reads partition ${partition} from ${fetchOffset}; ${of} says ${from}`,
+          )
+        }
+      }
+    }
+  }
+
+  #onRecord(process: SimulatedProcess, path: string): void {
+    const committedBefore = new Set(this.log.completed.filter((past) => past.committed))
+    const highest = Math.max(0, ...this.log.completed.map(({ record }) => record.checkpoint))
+    const seen = this.log.add(path, process, this.#simulation.loop.elapsedMs)
+    if (seen !== undefined) this.#onCompleted(seen, highest)
+    for (const past of this.log.completed) {
+      if (past.committed && !committedBefore.has(past)) this.#onCommitted(past)
+    }
+  }
+
+  #onCompleted(past: SeenCheckpoint, highest: number): void {
+    const { record, attempt, committables } = past
+    this.#look(5)
+    if (record.checkpoint <= highest) {
+      this.#broken(5, `checkpoint ${record.checkpoint} completed after checkpoint ${highest}`)
+    }
+    const { objects } = this.#simulation.disk
+    if (!objects.has(`${record.folder}/_metadata`) || !objects.has(`${record.folder}/state`)) {
+      this.#broken(5, `checkpoint ${record.checkpoint} completed, and its folder is not whole`)
+    }
+    for (const one of committables) {
+      this.#look(1)
+      const listed = Object.values(one.records).reduce((sum, count) => sum + count, 0)
+      const there = this.#recordsOf(one.producerId, one.epoch)
+      const now = this.#simulation.broker.transactionOf(one.transactionalId)
+      if (listed === 0) this.#broken(1, `${one.transactionalId} is listed without records`)
+      // Of one that the broker has aborted meanwhile everything is there as well.
+      if (there < listed) {
+        this.#broken(
+          1,
+          `checkpoint ${record.checkpoint} lists ${listed} records of ${one.transactionalId}, ${there} are there; it is ${now?.state}`,
+        )
+      }
+    }
+    for (const sealed of this.#sealed) {
+      if (sealed.attempt !== attempt || sealed.checkpoint > record.checkpoint) continue
+      for (const one of sealed.open) {
+        this.#look(2)
+        const now = this.#simulation.broker.transactionOf(one.transactionalId)
+        const still = now?.state === 'Ongoing' && sameIdentity(now, one) && now.startMs === one.startMs
+        if (still && !committables.some((listed) => sameIdentity(listed, one))) {
+          this.#broken(
+            2,
+            `checkpoint ${record.checkpoint} does not list ${one.transactionalId}, which barrier ${sealed.checkpoint} sealed`,
+          )
+        }
+      }
+    }
+  }
+
+  #onCommitted(past: SeenCheckpoint): void {
+    for (const one of past.committables) {
+      this.#look(6)
+      const now = this.#simulation.broker.transactionOf(one.transactionalId)
+      if (now?.state === 'Ongoing' && sameIdentity(now, one)) {
+        this.#broken(
+          6,
+          `checkpoint ${past.record.checkpoint} is committed in the log, and ${one.transactionalId} is open`,
+        )
+      }
+    }
+  }
+
+  #onRemoved(process: SimulatedProcess, path: string): void {
+    this.#refuseSuperseded(process, `it removes ${path}`)
+    const folder = /^(chk-\d+-\d+)$/.exec(path)?.[1]
+    const past = this.log.completed.find(({ record }) => record.folder === folder)
+    if (past === undefined || past.void) return
+    this.#look(5)
+    const newerCommitted = this.log.completed.some(
+      (other) => other.committed && other.record.checkpoint > past.record.checkpoint,
+    )
+    if (!newerCommitted)
+      this.#broken(5, `checkpoint ${past.record.checkpoint} was removed, and no newer one is committed`)
+  }
+
+  #onListed(process: SimulatedProcess, names: readonly string[]): void {
+    const own = this.log.attemptOf(process)
+    if (own === undefined) return
+    const highest = Number(names.at(-1) ?? 0)
+    const other = this.log.attempts.find((attempt) => attempt.number > own.number && attempt.process !== process)
+    if (other === undefined || other.number > highest) return
+    // It learns of it a moment later.
+    this.#simulation.loop.after(0.2, process, 'a look', () => this.#superseded.add(process))
+  }
+
+  #refuseSuperseded(process: SimulatedProcess, what: string): void {
+    this.#look(9)
+    if (this.#superseded.has(process)) this.#broken(9, `${process.name} knows that it is superseded; ${what}`)
+  }
+
+  #recordsOf(producerId: number, epoch: number): number {
+    const { topic, partitions } = this.#options.outputs
+    const reader = new BatchReader({ checkCrcs: false })
+    let count = 0
+    for (let partition = 0; partition < partitions; partition++) {
+      for (const bytes of this.#simulation.broker.batchesOf(topic, partition)) {
+        reader.reset(topic, partition, bytes, 0)
+        while (reader.nextBatch()) {
+          if (!reader.isControl && reader.producerId === producerId && reader.producerEpoch === epoch)
+            count += reader.recordCount
+        }
+      }
+    }
+    return count
+  }
+
+  #parts(transactionalId: string): TransactionalIdParts | undefined {
+    const parts = parseTransactionalId(transactionalId)
+    return parts?.prefix === this.#options.prefix ? parts : undefined
+  }
+
+  #epochOf(elapsedMs: number): number {
+    return this.#simulation.loop.epochMs - (this.#simulation.loop.elapsedMs - elapsedMs)
+  }
+
+  #look(rule: number): void {
+    this.looks.set(rule, (this.looks.get(rule) ?? 0) + 1)
+  }
+
+  #broken(rule: number, what: string): void {
+    if (this.breaches.length < BREACHES_MAX) this.breaches.push({ rule, what, atMs: this.#simulation.loop.elapsedMs })
+  }
+}
+
+function enlistedIds(request: AddPartitionsToTxnRequest): string[] {
+  const { v3AndBelowTransactionalId: old, transactions } = request
+  return [...(old === '' ? [] : [old]), ...transactions.map(({ transactionalId }) => transactionalId)]
+}
