@@ -50,6 +50,7 @@ export const ERROR_CODES = [
   'COMMIT_UNRESOLVED',
   'FOREIGN_TRANSACTIONS',
   'TASKS_LINGER',
+  'WORKER_DIED',
   'CANCELLED',
 ] as const
 

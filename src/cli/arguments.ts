@@ -17,6 +17,8 @@ export interface RunCommand {
   readonly configuration: Configuration
   readonly logLevel: LogLevel
   readonly quiet: boolean
+  /** Undefined: as many as suit the job's parallelism and this machine. */
+  readonly threads: number | undefined
   /** Undefined when no profile is asked for. */
   readonly profiles: ProfileOptions | undefined
   readonly jobArguments: readonly string[]
@@ -63,9 +65,6 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (name !== 'run') throw usage(`unknown command "${name ?? ''}"`)
   if (jobFile === undefined) throw usage('run needs the path of a job file')
   if (more.length > 0) throw usage(`unexpected argument "${more[0]}"; parameters of the job go after --`)
-  if (values.threads !== undefined && values.threads !== '0' && values.threads !== '1') {
-    throw usage(`--threads ${values.threads}: this version runs all subtasks on one thread`)
-  }
   return {
     kind: 'run',
     jobFile,
@@ -76,6 +75,7 @@ export function parseCommandLine(args: readonly string[]): Command {
     configuration: configurationOf(values.define ?? [], values.parallelism),
     logLevel: logLevelOf(values['log-level']),
     quiet: values.quiet ?? false,
+    threads: threadsOf(values.threads),
     profiles: profilesOf(values['cpu-prof'] ?? false, values['heap-prof'] ?? false, values['prof-dir']),
     jobArguments,
   }
@@ -114,6 +114,12 @@ function configurationOf(defines: readonly string[], parallelism: string | undef
   }
   if (parallelism !== undefined) configuration.set('parallelism.default', parallelism)
   return configuration
+}
+
+function threadsOf(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined
+  if (/^\d+$/.test(text)) return Number(text)
+  throw usage(`--threads ${text}: must be a whole number; 0 runs all subtasks on the main thread`)
 }
 
 function profilesOf(cpu: boolean, heap: boolean, directory: string | undefined): ProfileOptions | undefined {

@@ -1,6 +1,8 @@
 /**
  * `millrace run`: loads the job, runs it in its job directory, and turns signals into a clean stop.
  */
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { type Clock, SystemClock, SystemRandom, TcpNetwork, TextLogger } from '../base/index.ts'
 import type { RuntimePorts } from '../core/index.ts'
 import type { JobExecutionResult } from '../runtime/index.ts'
@@ -21,6 +23,8 @@ export async function runCommand(command: RunCommand): Promise<number> {
   }
   const client = await startJob(job, {
     ports,
+    module: pathToFileURL(resolve(command.jobFile)),
+    ...(command.threads === undefined ? {} : { threads: command.threads }),
     args: command.jobArguments,
     configuration: command.configuration,
     start: command.start,

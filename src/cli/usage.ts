@@ -8,7 +8,7 @@ export const USAGE = `millrace: exactly-once stream processing on Kafka
 
 Options of run:
   -p, --parallelism N            subtasks of each operator (default 1)
-      --threads N                0 or 1: all subtasks on one thread (the only choice of this version)
+      --threads N                worker threads; 0 runs all on the main thread (default: 0 with -p 1, else up to one a core)
       --fresh                    begin anew at the sources' starting offsets; settles what was completed before
   -s, --from-savepoint PATH      begin at a settled savepoint or checkpoint folder; repeated, it goes on from there
       --rewind                   with -s: go back to it again

@@ -97,6 +97,12 @@ export function optionalDurationOption(option: Common & { readonly unset: string
   return { key, description, parse: parseDuration, type: 'duration', defaultValue: undefined, defaultText: unset }
 }
 
+/** Without a default of its own; `unset` says what then holds. */
+export function optionalSizeOption(option: Common & { readonly unset: string }): ConfigOption<number | undefined> {
+  const { key, description, unset } = option
+  return { key, description, parse: parseSize, type: 'size', defaultValue: undefined, defaultText: unset }
+}
+
 export function textOption(option: Common & { readonly unset: string }): ConfigOption<string | undefined> {
   const { key, description, unset } = option
   return { key, description, parse: (text) => text, type: 'text', defaultValue: undefined, defaultText: unset }

@@ -10,6 +10,7 @@ import {
   numberOption,
   optionalChoiceOption,
   optionalDurationOption,
+  optionalSizeOption,
   textOption,
 } from './option-types.ts'
 
@@ -41,6 +42,8 @@ export interface ConfigurationValues {
   readonly maxFailuresPerInterval: number
   readonly failureRateIntervalMs: number
   readonly failureRateDelayMs: number
+  readonly watchdogTimeoutMs: number
+  readonly workerHeapBytes: number | undefined
   readonly onDamagedCheckpoint: 'fail' | 'fall-back'
   readonly onLostTransactions: 'fail' | 'continue'
 }
@@ -190,6 +193,18 @@ export const OPTIONS: { readonly [Name in keyof ConfigurationValues]: ConfigOpti
     key: 'restart-strategy.failure-rate.delay',
     default: 1_000,
     description: 'The pause before a restart.',
+  }),
+  watchdogTimeoutMs: durationOption({
+    key: 'millrace.worker.watchdog-timeout',
+    default: 60_000,
+    leastMs: 100,
+    description: 'A worker thread whose event loop does not turn for this long is ended, and its tasks have failed.',
+  }),
+  workerHeapBytes: optionalSizeOption({
+    key: 'millrace.worker.heap-size',
+    unset: "V8's own limit",
+    description:
+      "The most that a worker thread's objects may take; beyond it the thread ends, and its tasks have failed.",
   }),
   onDamagedCheckpoint: choiceOption({
     key: 'millrace.recovery.on-damaged-checkpoint',

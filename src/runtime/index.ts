@@ -8,3 +8,5 @@ export {
   type RunOptions,
   runJobGraph,
 } from './job-execution.ts'
+export { serveTasks, type TaskServerOptions } from './task-server.ts'
+export type { ThreadSettings } from './worker-thread.ts'

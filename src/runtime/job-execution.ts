@@ -1,5 +1,5 @@
 /**
- * Runs a job's graph on this thread: puts coordinator and tasks together and hands out what a client needs. The engine's
+ * Runs a job's graph, on this thread or with its tasks on worker threads: puts coordinator and tasks together and hands out what a client needs. The engine's
  * front door; it knows no Kafka.
  */
 import { DirectoryStorage, MemoryStorage, MillraceError, type Storage, toError } from '../base/index.ts'
@@ -7,6 +7,8 @@ import type { Configuration, JobGraph, RuntimePorts } from '../core/index.ts'
 import { JobCoordinator, type JobFigures, type JobStatus } from './coordinator/job-coordinator.ts'
 import { type JobPlan, planTasks, type StartOptions } from './coordinator/job-plan.ts'
 import { LocalTaskHost } from './local-task-host.ts'
+import { WorkerTaskHost } from './worker-task-host.ts'
+import type { ThreadSettings } from './worker-thread.ts'
 
 export interface JobExecutionResult {
   readonly jobName: string
@@ -32,6 +34,8 @@ export interface RunOptions {
   readonly start?: Partial<StartOptions>
   /** Where a savepoint lies, by its path; a directory by default. */
   readonly openStorage?: (path: string) => Storage
+  /** Worker threads for the tasks; absent: they run on the caller's thread. */
+  readonly threads?: ThreadSettings & { readonly count: number }
   /** Aborting it cancels the job; `result` rejects with its reason. */
   readonly signal?: AbortSignal
   readonly onEvent?: (event: JobEvent) => void
@@ -74,7 +78,10 @@ class LocalJobExecution implements JobExecution {
       durable: storage !== undefined,
       ports,
       openStorage: options.openStorage ?? ((path) => new DirectoryStorage(path)),
-      createHost: () => new LocalTaskHost(graph, ports),
+      createHost: () =>
+        options.threads === undefined
+          ? new LocalTaskHost(graph, ports)
+          : new WorkerTaskHost({ threads: options.threads.count, settings: options.threads, ports }),
       onStatus: (status, detail) => this.#setStatus(status, detail.attempt, detail.error),
     })
     this.#result = this.#run()

@@ -31,6 +31,11 @@ export function describeGraph(graph: JobGraph): GraphDescription {
   return { jobName: graph.jobName, nodes: graph.nodes.map(describeNode) }
 }
 
+/** The same as data that survives a clone and compares equal afterwards: keys in order, bigints and patterns as text. */
+export function plainDescription(description: GraphDescription): GraphDescription {
+  return JSON.parse(canonical(description))
+}
+
 /** sha256 over the description, as lower-case hexadecimal. */
 export function graphHash(description: GraphDescription): string {
   return createHash('sha256').update(canonical(description)).digest('hex')

@@ -5,7 +5,13 @@
  */
 import { MillraceError, type Storage, SystemClock, SystemRandom, TcpNetwork, TextLogger } from '../base/index.ts'
 import { Configuration, type JobGraph, OPTIONS, type RuntimePorts, type Source, type Sync } from '../core/index.ts'
-import { type JobEvent, type JobExecutionResult, runJobGraph, type StartOptions } from '../runtime/index.ts'
+import {
+  type JobEvent,
+  type JobExecutionResult,
+  type RunOptions,
+  runJobGraph,
+  type StartOptions,
+} from '../runtime/index.ts'
 import { DataStream, type StreamHost } from './data-stream.ts'
 import { buildGraph } from './graph-builder.ts'
 import { JobClient } from './job-client.ts'
@@ -209,7 +215,7 @@ export class StreamExecutionEnvironment {
 
   /** Starts a graph of this environment; for those who run defined jobs. */
   start(graph: JobGraph, options: StartGraphOptions): JobClient {
-    const { signal, storage, start, onEvent } = options
+    const { signal, storage, start, onEvent, threads } = options
     const execution = runJobGraph(graph, {
       configuration: this.#configuration,
       ports: this.#ports,
@@ -217,12 +223,14 @@ export class StreamExecutionEnvironment {
       ...(start === undefined ? {} : { start }),
       ...(signal === undefined ? {} : { signal }),
       ...(onEvent === undefined ? {} : { onEvent }),
+      ...(threads === undefined ? {} : { threads }),
     })
     return new JobClient(execution, signal)
   }
 }
 
-type StartGraphOptions = Omit<ExecuteOptions, 'storage'> & { readonly storage: Storage | undefined }
+type StartGraphOptions = Omit<ExecuteOptions, 'storage'> &
+  Pick<RunOptions, 'threads'> & { readonly storage: Storage | undefined }
 
 function configurationOf(input: ConfigurationInput | undefined): Configuration {
   return input instanceof Configuration ? input : new Configuration(input)

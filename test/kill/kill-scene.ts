@@ -121,7 +121,7 @@ export class KillScene {
       ...options.parameters,
     }
     const command = [
-      ...['run', options.jobFile ?? JOB_FILE, '-p', String(parallelism), ...(options.flags ?? [])],
+      ...['run', options.jobFile ?? JOB_FILE, '-p', String(parallelism), '--threads', '0', ...(options.flags ?? [])],
       ...Object.entries(configuration).flatMap(([key, value]) => ['-D', `${key}=${value}`]),
       '--',
       ...Object.entries(parameters).flatMap(([name, value]) => [`--${name}`, String(value)]),

@@ -24,7 +24,15 @@ export class JobProcess {
   #stderr = ''
 
   constructor(folder: string, brokers: string, clock: Clock) {
-    const where = ['-D', `execution.checkpointing.dir=${join(folder, 'checkpoints')}`, '-p', '2', '--quiet']
+    const where = [
+      '-D',
+      `execution.checkpointing.dir=${join(folder, 'checkpoints')}`,
+      '-p',
+      '2',
+      '--threads',
+      '0',
+      '--quiet',
+    ]
     const parameters = ['--', '--brokers', brokers, '--until-parent-is-gone', folder]
     this.startedMs = clock.monotonic()
     // A group of its own: Ctrl-C is for the demo, which lets the job catch up first.

@@ -1,0 +1,112 @@
+/** A job without Kafka on real worker threads: it builds the same graph everywhere, and a thread that dies loses nothing. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { type JobEvent, type JobExecutionResult, MillraceError, type RunJobOptions, runJob } from 'millrace'
+import { silentLogger } from '../../src/base/index.ts'
+import { committedLines } from './file-sink.ts'
+import job, { type Death } from './thread-job.fixture.ts'
+
+const module = new URL('./thread-job.fixture.ts', import.meta.url)
+const bounded = { timeout: 60_000 }
+
+interface Ran {
+  readonly result: JobExecutionResult
+  readonly events: readonly JobEvent[]
+  readonly lines: readonly string[]
+}
+
+async function run(
+  args: Record<string, string | number | boolean>,
+  options: Partial<RunJobOptions> = {},
+): Promise<Ran> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-threads-'))
+  const events: JobEvent[] = []
+  try {
+    const result = await runJob(job, {
+      module,
+      threads: 2,
+      parallelism: 4,
+      storage: 'memory',
+      args: { directory, ...args },
+      configuration: {
+        'execution.checkpointing.interval': '50 ms',
+        'restart-strategy.type': 'fixed-delay',
+        'restart-strategy.fixed-delay.attempts': 3,
+        'restart-strategy.fixed-delay.delay': '10 ms',
+        'millrace.worker.watchdog-timeout': '1 s',
+        'millrace.worker.heap-size': '96mb',
+      },
+      ports: { logger: silentLogger },
+      onEvent: (event) => events.push(event),
+      ...options,
+    })
+    return { result, events, lines: committedLines(directory) }
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** Every number once, whoever wrote it. */
+function assertExact(lines: readonly string[], count: number): void {
+  assert.equal(lines.length, count)
+  assert.equal(new Set(lines.map((line) => line.split(' ')[0])).size, count)
+}
+
+test(
+  'the subtasks of a job run on its worker threads, and env.once was computed on the main thread',
+  bounded,
+  async () => {
+    const { result, lines } = await run({})
+    assertExact(lines, 20_000)
+    assert.equal(result.recordsIn, 20_000)
+    assert.equal(result.recordsOut, 20_000)
+    const threads = new Set(lines.map((line) => line.split(' ')[1]))
+    assert.equal(threads.size, 2)
+    assert.ok(!threads.has('0'), 'nothing of the job runs on the main thread')
+    assert.deepEqual([...new Set(lines.map((line) => line.split(' ').slice(2).join(' ')))], ['main 0'])
+  },
+)
+
+const deaths: readonly [Death, why: RegExp][] = [
+  ['throw', /the function throws/],
+  ['exit', /worker thread \d died: it ended with exit code 7 \(subtasks on it: 0-\d, 0-\d\)/],
+  ['uncaught', /worker thread \d died: nobody caught what it threw, "nobody catches this"/],
+  ['rejection', /worker thread \d died: nobody caught what it threw, "nobody handles this"/],
+  ['memory', /worker thread \d died: its memory is used up/],
+  ['loop', /worker thread \d died: it has not answered for 1000 ms/],
+]
+for (const [death, why] of deaths) {
+  test(
+    `a thread that dies by ${death} is a failure of its tasks: the job restarts and its output is exact`,
+    bounded,
+    async () => {
+      const { lines, events } = await run({ death, at: 9_000 })
+      assertExact(lines, 20_000)
+      const failures = events.filter((event) => event.status === 'restarting')
+      assert.equal(failures.length, 1)
+      const causes = [failures[0]?.error, failures[0]?.error?.cause].map((error) => String(error)).join(' ')
+      assert.match(causes, why)
+      if (death !== 'throw') assert.ok(MillraceError.is(failures[0]?.error) && failures[0].error.code === 'WORKER_DIED')
+    },
+  )
+}
+
+test(
+  'a job that builds another graph on a worker does not start, and the first difference is named',
+  bounded,
+  async () => {
+    await assert.rejects(run({ unstable: true }), (error) => {
+      assert.ok(MillraceError.is(error))
+      assert.equal(error.code, 'JOB_FILE_INVALID')
+      assert.match(
+        error.message,
+        /nodes\[1\]\.name of operator "tag" \(uid tag\) is "tag" on the main thread and "other" on worker thread [01]/,
+      )
+      assert.match(error.next, /env\.once/)
+      return true
+    })
+  },
+)
