@@ -60,7 +60,7 @@ export interface SinkWriter<T, Committable> {
 /** How many transactions may be flushed and unsettled at once, and how long they must last. */
 export interface TransactionPlan {
   readonly parallelism: number
-  /** Checkpoints that may be under way at once + tolerated failures + 2 (rule 3). */
+  /** How many ids a writer may hold at once, by how many checkpoints may be under way and how many may fail (rule 3). */
   readonly poolBound: number
   /** How long a transaction must stay open at worst, by the job's own settings (rule 15). */
   readonly longestOpenMs: number

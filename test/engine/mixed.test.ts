@@ -81,6 +81,8 @@ async function mixed(seed: number): Promise<void> {
       configure: {
         'execution.checkpointing.tolerable-failed-checkpoints': dice.below(4),
         'execution.checkpointing.timeout': 25,
+        'execution.checkpointing.max-concurrent-checkpoints': 1 + dice.below(3),
+        'execution.checkpointing.interval': 1 + dice.below(4),
         'restart-strategy.fixed-delay.attempts': dice.below(5),
       },
     })

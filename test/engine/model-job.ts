@@ -171,6 +171,8 @@ class ModelWriter implements SinkWriter<number, ModelCommittable> {
   readonly #slots = new Map<number, number | 'flushed'>()
   readonly #closed = new AbortController()
   #pending: number[] = []
+  /** Of the transaction that is being written: it is taken with its first record. */
+  #slot: number | undefined
   #flushed: (ModelCommittable & { slot: number; ended: boolean })[] = []
   #flushes: Promise<void> = Promise.resolve()
   readonly #listed = new Map<number, readonly (ModelCommittable & { slot: number; ended: boolean })[]>()
@@ -181,6 +183,7 @@ class ModelWriter implements SinkWriter<number, ModelCommittable> {
   }
 
   write(value: number): void {
+    this.#slot ??= this.#takeSlot()
     this.#pending.push(value)
   }
 
@@ -189,19 +192,19 @@ class ModelWriter implements SinkWriter<number, ModelCommittable> {
   }
 
   async prepareCommit(checkpoint: number): Promise<readonly ModelCommittable[]> {
-    const records = this.#pending
+    const [records, slot] = [this.#pending, this.#slot]
     this.#pending = []
-    this.#flushes = this.#flushes.then(() => this.#flush(checkpoint, records))
+    this.#slot = undefined
+    this.#flushes = this.#flushes.then(() => this.#flush(checkpoint, records, slot))
     await this.#flushes
     const listed = this.#flushed.filter((one) => !one.ended && one.barrier <= checkpoint)
     this.#listed.set(checkpoint, listed)
     return listed.map(({ id, epoch, barrier, count }) => ({ id, epoch, barrier, count }))
   }
 
-  async #flush(checkpoint: number, records: readonly number[]): Promise<void> {
+  async #flush(checkpoint: number, records: readonly number[], slot: number | undefined): Promise<void> {
     if (this.#life.flushStalls(checkpoint)) await this.#life.ports.clock.sleep(STALL_MS, this.#closed.signal)
-    if (records.length === 0) return
-    const slot = this.#takeSlot()
+    if (slot === undefined) return
     const id = `${PREFIX}-${this.#context.attempt}-${this.#context.subtask}-${slot}`
     const epoch = await this.#life.call(() => this.#life.world.initialise(id))
     await this.#life.call(() => this.#life.world.write(id, epoch, records))

@@ -112,6 +112,7 @@ async function setup(options: Partial<CheckpointOptions> = {}): Promise<Setup> {
     intervalMs: 100,
     timeoutMs: 50,
     minPauseMs: 0,
+    maxConcurrent: 1,
     tolerableFailures: 0,
     retained: 1,
     tasks: TASKS,
@@ -489,4 +490,116 @@ test('figures tell the last completed one', async () => {
   const { completed, failed, last } = coordinator.figures
   assert.deepEqual([completed, failed, last?.checkpoint, last?.durationMs], [1, 0, 1, 30])
   assert.ok(last !== undefined && last.bytes > 0)
+})
+
+const folders = async (storage: Storage): Promise<string[]> =>
+  (await storage.list('')).filter((name) => name.startsWith('chk'))
+const SEVERAL = { maxConcurrent: 2, timeoutMs: 10_000, retained: 9 }
+
+test('as many as allowed are under way at once, and each takes its place in the log in the order of their numbers', async () => {
+  const { clock, sent, coordinator, records, ack, commit } = await setup(SEVERAL)
+  await clock.pass(250)
+  assert.deepEqual(sent, ['barrier 1 to 0', 'barrier 1 to 1', 'barrier 2 to 0', 'barrier 2 to 1'])
+  await clock.pass(200)
+  assert.equal(coordinator.figures.inProgress, 2, 'a third one waits for a place')
+  await ack(1, A, B)
+  await ack(2, A, B)
+  assert.deepEqual(await records(), ['attempt', 'completed 1'], 'transactions of 1 are not ended yet')
+  assert.equal(sent.includes('barrier 3 to 0'), false, 'so its place is not free')
+  await commit(1, A, B)
+  assert.deepEqual(await records(), ['attempt', 'completed 1', 'completed 2+1'])
+  assert.ok(sent.includes('barrier 3 to 0'), 'it was due long ago')
+  await commit(2, A, B)
+  assert.equal(coordinator.figures.completed, 2)
+})
+
+test('one that completes discards older ones: answers to them count for nothing, their folders go, and none of it is a failure', async () => {
+  for (const older of ['gathering', 'storing', 'gathering, with another one on its way into the log'] as const) {
+    const { clock, storage, coordinator, records, ack, end, commit } = await setup({ ...SEVERAL, maxConcurrent: 3 })
+    await clock.pass(300)
+    const written = storage.hold('chk-2-1/')
+    if (older.startsWith('gathering,')) {
+      written()
+      await ack(1, A, B)
+      coordinator.onSnapshot(A, 3, [])
+      await ack(3, B)
+      await commit(1, A, B)
+      assert.deepEqual(await records(), ['attempt', 'completed 1', 'completed 3+1'])
+    } else {
+      if (older === 'storing') await ack(2, A, B)
+      await ack(3, A, B)
+      assert.deepEqual(await records(), ['attempt', 'completed 3'])
+    }
+    await ack(2, A, B)
+    written()
+    await commit(3, A, B)
+    await clock.pass(0)
+    assert.equal((await folders(storage)).includes('chk-2-1'), false, older)
+    assert.equal((await records()).join().includes('completed 2'), false)
+    assert.deepEqual([end(), coordinator.figures.failed], ['running', 0])
+    coordinator.close(new Error('over'))
+  }
+})
+
+test('the folder of one that is overtaken while it is written goes when its writing is over', async () => {
+  const { clock, storage, coordinator, records, ack } = await setup({ ...SEVERAL, maxConcurrent: 3 })
+  await clock.pass(300)
+  const first = storage.hold('chk-1-1/')
+  await ack(1, A, B)
+  await ack(2, A, B)
+  assert.deepEqual(await records(), ['attempt', 'completed 2'])
+  await ack(3, A, B)
+  first()
+  await clock.pass(0)
+  await clock.pass(0)
+  assert.deepEqual(await folders(storage), ['chk-2-1', 'chk-3-1'])
+  coordinator.close(new Error('over'))
+})
+
+test('an overtaken one keeps its place until the transactions of the younger one are ended', async () => {
+  const { clock, sent, ack, commit } = await setup(SEVERAL)
+  await clock.pass(200)
+  await ack(2, A, B)
+  await clock.pass(500)
+  assert.equal(sent.includes('barrier 3 to 0'), false)
+  await commit(2, A, B)
+  assert.ok(sent.includes('barrier 3 to 0'))
+})
+
+test('a failure frees its place at once, and the others go on', async () => {
+  const { clock, sent, coordinator, records, ack } = await setup({ ...SEVERAL, tolerableFailures: 1 })
+  await clock.pass(200)
+  coordinator.onDeclined(1, new Error('no'))
+  await clock.pass(100)
+  assert.ok(sent.includes('barrier 3 to 0'))
+  await ack(2, A, B)
+  assert.deepEqual(await records(), ['attempt', 'completed 2'])
+})
+
+test('one failure too many while transactions are being ended fails the execution, which waits for nothing more', async () => {
+  const { clock, coordinator, ack, end } = await setup(SEVERAL)
+  await clock.pass(200)
+  await ack(1, A, B)
+  coordinator.onDeclined(2, new Error('no'))
+  await clock.pass(0)
+  assert.match(end(), /checkpoint 2 failed/)
+  assert.equal(clock.pendingTimers, 0)
+})
+
+test('a least pause means one at a time, and the final one is begun when none is under way', async () => {
+  const paused = await setup({ ...SEVERAL, minPauseMs: 1 })
+  await paused.clock.pass(500)
+  assert.equal(paused.coordinator.figures.inProgress, 1)
+  const { clock, coordinator, sent, ack, commit, records, end } = await setup(SEVERAL)
+  await clock.pass(200)
+  coordinator.finish('end-of-input')
+  await ack(1, A, B)
+  await commit(1, A, B)
+  assert.equal(sent.includes('final barrier 3 to 0'), false)
+  await ack(2, A, B)
+  await commit(2, A, B)
+  await ack(3, A, B)
+  await commit(3, A, B)
+  assert.equal(end(), 'done')
+  assert.deepEqual(await records(), ['attempt', 'completed 1', 'completed 2+1', 'completed 3+2', 'committed 3'])
 })

@@ -1,14 +1,17 @@
 /**
- * Checkpoints of one attempt, one at a time: barrier, acknowledgements, durable folder, `completed N`, ends of transactions,
- * and then the next. Its states and what each event does are in SPEC.md. A checkpoint is not begun while the transactions of
- * the last completed one are being ended, which bounds how many identities a writer needs (rule 3).
+ * Checkpoints of one attempt: barrier, acknowledgements, durable folder, `completed N`, ends of transactions. Several may be
+ * under way, from the barrier to the folder; they complete one after the other, in the order of their numbers, and the one that
+ * completes discards older ones that are not so far (rule 5). Their states and what each event does are in SPEC.md.
+ *
+ * A place among those under way is held until the transactions are ended, which bounds how many identities a writer needs
+ * (rule 3). Only `run` writes to the log, one record at a time.
  */
 import { describeError, joint, MillraceError, type Timer, toError } from '../../base/index.ts'
 import type { RuntimePorts } from '../../core/index.ts'
 import type { CoordinatorMessage, TaskId } from '../channel/messages.ts'
 import { taskKey } from '../channel/messages.ts'
 import type { CheckpointContent, CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
-import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
+import type { CheckpointStore, StoredCheckpoint } from '../checkpoint/checkpoint-store.ts'
 import type { JobLog } from '../checkpoint/job-log.ts'
 
 export interface CheckpointOptions {
@@ -20,6 +23,8 @@ export interface CheckpointOptions {
   readonly intervalMs: number | undefined
   readonly timeoutMs: number
   readonly minPauseMs: number
+  /** How many may be under way at once; with a least pause it is one. */
+  readonly maxConcurrent: number
   readonly tolerableFailures: number
   readonly retained: number
   readonly tasks: readonly TaskId[]
@@ -31,8 +36,8 @@ export interface CheckpointOptions {
   send(task: TaskId, message: CoordinatorMessage): void
   /** The enumerators' states, taken in the same turn as the barrier is sent. */
   enumeratorParts(checkpoint: number): readonly CheckpointPart[]
-  /** Records per topic in the transactions that the parts list. */
-  recordsOf(content: CheckpointContent): Readonly<Record<string, number>>
+  /** Records per topic in the transactions that the parts list, those left out that `committed` covers. */
+  recordsOf(content: CheckpointContent, committed: number | undefined): Readonly<Record<string, number>>
   /** For a final one: resolves when all that it committed is visible (rule 12). */
   whenVisible(content: CheckpointContent): Promise<void>
   /** Attempts below it need no sweep any more; undefined while that is not known. */
@@ -40,6 +45,8 @@ export interface CheckpointOptions {
 }
 
 export interface CheckpointFigures {
+  /** Begun and neither failed, discarded nor at the end of their transactions. */
+  readonly inProgress: number
   readonly completed: number
   readonly failed: number
   readonly last:
@@ -49,158 +56,248 @@ export interface CheckpointFigures {
 
 export type FinalReason = 'end-of-input' | 'stop'
 
-/** One round of acknowledgements. */
-interface Round {
+/** One checkpoint, from its barrier until its transactions are ended or it failed. */
+interface Pending {
   readonly checkpoint: number
+  readonly reason: FinalReason | undefined
+  readonly beganMs: number
   readonly awaited: Set<string>
   readonly parts: CheckpointPart[]
+  timer: Timer | undefined
+  /** `subsumed`: a younger one completed first; it counts no more, and keeps its place until that one's transactions are ended. */
+  phase: 'gathering' | 'storing' | 'stored' | 'ending' | 'subsumed'
+  result: { readonly content: CheckpointContent; readonly stored: StoredCheckpoint } | undefined
+}
+
+/** The tasks that are ending the transactions of a completed checkpoint. */
+interface Ending {
+  readonly checkpoint: number
+  readonly awaited: Set<string>
   readonly resolve: () => void
   readonly reject: (error: Error) => void
 }
 
 export class CheckpointCoordinator {
   readonly #options: CheckpointOptions
+  readonly #limit: number
   #next: number
-  #round: Round | undefined
-  #committing: Round | undefined
+  /** Ascending. */
+  #pending: Pending[] = []
+  #ending: Ending | undefined
+  #running = false
+  #dueMs = Number.POSITIVE_INFINITY
+  #timer: Timer | undefined
   #consecutiveFailures = 0
   #committed: number | undefined
-  #closed: Error | undefined
+  /** Why nothing may go on: closed from outside, or too many failures. */
+  #over: Error | undefined
   #final: FinalReason | undefined
-  #wake: (() => void) | undefined
+  #wake: () => void = () => undefined
   #completed = 0
   #failed = 0
   #last: CheckpointFigures['last']
   /** Completed in this attempt or restored, ascending. */
   readonly #kept: number[]
+  /** Writes and removals under way. */
+  readonly #work = new Set<Promise<void>>()
 
   constructor(options: CheckpointOptions) {
     this.#options = options
+    this.#limit = options.minPauseMs > 0 ? 1 : options.maxConcurrent
     this.#next = options.firstCheckpoint
     this.#kept = options.log.history.completed.map((past) => past.record.checkpoint)
   }
 
   get figures(): CheckpointFigures {
-    return { completed: this.#completed, failed: this.#failed, last: this.#last }
+    const inProgress = this.#pending.filter(({ phase }) => phase !== 'subsumed').length
+    return { inProgress, completed: this.#completed, failed: this.#failed, last: this.#last }
   }
 
-  /** Takes checkpoints until the final one is committed or `close`; rejects with what fails the execution. */
+  /**
+   * Takes checkpoints until the final one is committed or `close`; rejects with what fails the execution. Settles only when
+   * nothing is being written any more.
+   */
   async run(): Promise<void> {
-    const { clock } = this.#options.ports
-    let dueMs = clock.monotonic() + (this.#options.intervalMs ?? Number.POSITIVE_INFINITY)
-    for (;;) {
-      await this.#pauseUntil(dueMs)
-      this.#throwIfClosed()
-      const reason = this.#final
-      const beganMs = clock.monotonic()
-      const done = await this.#checkpoint(reason)
-      if (done && reason !== undefined) return
-      const endedMs = clock.monotonic()
-      dueMs = Math.max(
-        beganMs + (this.#options.intervalMs ?? Number.POSITIVE_INFINITY),
-        endedMs + this.#options.minPauseMs,
-      )
+    this.#running = true
+    this.#dueMs = this.#options.ports.clock.monotonic() + this.#intervalMs
+    this.#beginWhenDue()
+    try {
+      for (let done = false; !done; ) {
+        this.#throwIfOver()
+        const stored = this.#pending.find(({ phase }) => phase === 'stored')
+        if (stored?.result !== undefined) done = await this.#complete(stored, stored.result)
+        else await new Promise<void>((resolve) => (this.#wake = resolve))
+      }
+    } finally {
+      this.#running = false
+      this.#timer?.cancel()
+      for (const { timer } of this.#pending) timer?.cancel()
+      while (this.#work.size > 0) await Promise.all(this.#work)
     }
   }
 
-  /** The next checkpoint is the last one; it is begun as soon as the current one is done. */
+  /** The next checkpoint is the last one; it is begun as soon as none is under way. */
   finish(reason: FinalReason): void {
     this.#final ??= reason
-    this.#wake?.()
+    this.#beginWhenDue()
   }
 
   /** Ends all waiting with this error. What is being written to the log is finished first: see `run`'s promise. */
   close(error: Error): void {
-    this.#closed ??= error
-    this.#round?.reject(error)
-    this.#committing?.reject(error)
-    this.#wake?.()
+    this.#over ??= error
+    this.#ending?.reject(this.#over)
+    this.#timer?.cancel()
+    this.#wake()
   }
 
   onSnapshot(task: TaskId, checkpoint: number, parts: readonly CheckpointPart[]): void {
-    const round = this.#round
-    if (round?.checkpoint !== checkpoint) return
-    round.parts.push(...parts)
-    acknowledge(round, task)
+    const pending = this.#gathering(checkpoint)
+    if (pending === undefined || !pending.awaited.delete(taskKey(task))) return
+    for (const part of parts) pending.parts.push(part)
+    if (pending.awaited.size > 0) return
+    pending.timer?.cancel()
+    pending.phase = 'storing'
+    this.#track(this.#store(pending))
   }
 
   onDeclined(checkpoint: number, error: Error): void {
-    if (this.#round?.checkpoint === checkpoint) this.#round.reject(error)
+    const pending = this.#gathering(checkpoint)
+    if (pending !== undefined) this.#fail(pending, error)
   }
 
   onCommitFinished(task: TaskId, checkpoint: number): void {
-    if (this.#committing?.checkpoint === checkpoint) acknowledge(this.#committing, task)
+    if (this.#ending?.checkpoint !== checkpoint) return
+    this.#ending.awaited.delete(taskKey(task))
+    if (this.#ending.awaited.size === 0) this.#ending.resolve()
   }
 
-  /** True when it completed and took effect; false when it failed and that is tolerated. */
-  async #checkpoint(reason: FinalReason | undefined): Promise<boolean> {
-    const checkpoint = this.#next++
-    const beganMs = this.#options.ports.clock.monotonic()
-    if (reason !== undefined) joint('final-checkpoint', { checkpoint })
-    let content: CheckpointContent
-    let stored: Awaited<ReturnType<CheckpointStore['write']>>
-    try {
-      content = await this.#collect(checkpoint, reason)
-      stored = await this.#options.store.write(content)
-    } catch (error) {
-      this.#throwIfClosed()
-      await this.#onFailure(checkpoint, toError(error))
-      return false
+  get #intervalMs(): number {
+    return this.#options.intervalMs ?? Number.POSITIVE_INFINITY
+  }
+
+  #gathering(checkpoint: number): Pending | undefined {
+    return this.#pending.find((one) => one.checkpoint === checkpoint && one.phase === 'gathering')
+  }
+
+  /** Begins a checkpoint if the time has come and there is a place for it; else sees to it that this is asked again. */
+  #beginWhenDue(): void {
+    const { clock } = this.#options.ports
+    this.#timer?.cancel()
+    this.#timer = undefined
+    if (!this.#running || this.#over !== undefined) return
+    if (this.#final !== undefined) {
+      if (this.#pending.length === 0) this.#begin(this.#final)
+      return
     }
-    this.#throwIfClosed()
-    const rode = await this.#complete(content, stored)
-    this.#throwIfClosed()
+    if (this.#pending.length >= this.#limit) return
+    const delayMs = this.#dueMs - clock.monotonic()
+    if (delayMs <= 0) {
+      this.#begin(undefined)
+      this.#beginWhenDue()
+    } else if (Number.isFinite(delayMs)) {
+      this.#timer = clock.setTimer(delayMs, () => this.#beginWhenDue())
+    }
+  }
+
+  /** Sends the barrier, and takes the enumerators' states in the same turn. */
+  #begin(reason: FinalReason | undefined): void {
+    const { ports, timeoutMs, tasks, sourceTasks } = this.#options
+    const checkpoint = this.#next++
+    const beganMs = ports.clock.monotonic()
+    this.#dueMs = beganMs + this.#intervalMs
+    if (reason !== undefined) joint('final-checkpoint', { checkpoint })
+    const pending: Pending = {
+      checkpoint,
+      reason,
+      beganMs,
+      awaited: new Set(tasks.map(taskKey)),
+      parts: [],
+      timer: undefined,
+      phase: 'gathering',
+      result: undefined,
+    }
+    this.#pending.push(pending)
+    try {
+      for (const part of this.#options.enumeratorParts(checkpoint)) pending.parts.push(part)
+    } catch (error) {
+      this.#track(Promise.resolve().then(() => this.#fail(pending, toError(error))))
+      return
+    }
+    const tooLong = (): void => this.#fail(pending, new Error(`it took longer than ${timeoutMs} ms`))
+    pending.timer = ports.clock.setTimer(timeoutMs, tooLong)
+    for (const task of sourceTasks) {
+      this.#options.send(task, { kind: 'checkpoint', checkpoint, final: reason !== undefined })
+    }
+  }
+
+  /** Every task has answered: folder and `_metadata`, beside whatever else is under way. */
+  async #store(pending: Pending): Promise<void> {
+    const { store, ports, jobName, attempt, lineage } = this.#options
+    const content: CheckpointContent = {
+      job: jobName,
+      checkpoint: pending.checkpoint,
+      attempt,
+      lineage,
+      id: ports.random.hex(16),
+      at: ports.clock.now(),
+      final: pending.reason === 'end-of-input',
+      parts: pending.parts,
+    }
+    try {
+      const stored = await store.write(content)
+      if (pending.phase === 'subsumed') {
+        await store.discard(pending.checkpoint, attempt)
+        return
+      }
+      pending.result = { content, stored }
+      pending.phase = 'stored'
+      this.#wake()
+    } catch (error) {
+      this.#fail(pending, toError(error))
+    }
+  }
+
+  /** From the record on it counts. True when it was the final one and all of it is done. */
+  async #complete(pending: Pending, { content, stored }: NonNullable<Pending['result']>): Promise<boolean> {
+    const { clock } = this.#options.ports
+    const { checkpoint, reason, beganMs } = pending
+    this.#subsumeBelow(checkpoint)
+    const rode = await this.#record(content, stored)
+    this.#throwIfOver()
     this.#consecutiveFailures = 0
     this.#completed++
-    this.#last = {
-      checkpoint,
-      durationMs: this.#options.ports.clock.monotonic() - beganMs,
-      bytes: stored.bytes,
-      at: this.#options.ports.clock.now(),
+    this.#last = { checkpoint, durationMs: clock.monotonic() - beganMs, bytes: stored.bytes, at: clock.now() }
+    pending.phase = 'ending'
+    await this.#end(checkpoint)
+    if (reason !== undefined) {
+      await this.#settle(content)
+      return true
     }
-    await this.#commit(content, reason)
+    this.#pending = this.#pending.filter((one) => one.checkpoint > checkpoint)
+    this.#ended()
     // Behind the commit, because nobody waits for old folders to go.
     if (rode !== undefined) {
       await this.#retain(rode)
       await this.#options.log.prune()
     }
-    return true
+    return false
   }
 
-  /** Sends the barrier and gathers every task's parts, within the timeout. */
-  async #collect(checkpoint: number, reason: FinalReason | undefined): Promise<CheckpointContent> {
-    const { ports, timeoutMs, tasks, jobName, attempt, lineage } = this.#options
-    let timer: Timer | undefined
-    const parts: CheckpointPart[] = [...this.#options.enumeratorParts(checkpoint)]
-    const gathered = new Promise<void>((resolve, reject) => {
-      this.#round = { checkpoint, awaited: new Set(tasks.map(taskKey)), parts, resolve, reject }
-      timer = ports.clock.setTimer(timeoutMs, () => reject(new Error(`it took longer than ${timeoutMs} ms`)))
-    })
-    try {
-      for (const task of this.#options.sourceTasks)
-        this.#options.send(task, { kind: 'checkpoint', checkpoint, final: reason !== undefined })
-      await gathered
-    } finally {
-      timer?.cancel()
-      this.#round = undefined
-    }
-    return {
-      job: jobName,
-      checkpoint,
-      attempt,
-      lineage,
-      id: ports.random.hex(16),
-      at: ports.clock.now(),
-      final: reason === 'end-of-input',
-      parts,
+  /** Rule 5. What they flushed is listed by the one that completes, so nothing of them is ended, aborted or missed. */
+  #subsumeBelow(checkpoint: number): void {
+    const { store, attempt, ports } = this.#options
+    for (const older of this.#pending) {
+      if (older.checkpoint >= checkpoint || older.phase === 'subsumed') continue
+      older.timer?.cancel()
+      // One that is being written is removed when that is over.
+      if (older.phase === 'stored') this.#track(store.discard(older.checkpoint, attempt))
+      older.phase = 'subsumed'
+      ports.logger.info({ checkpoint: older.checkpoint, by: checkpoint }, 'a checkpoint was overtaken by a younger one')
     }
   }
 
-  /**
-   * From here on the checkpoint counts. A failed append fails the execution: only the log knows whether it counts. Answers
-   * which checkpoint's commit became durable with it.
-   */
-  async #complete(content: CheckpointContent, stored: { folder: string; digest: string }): Promise<number | undefined> {
+  /** A failed append fails the execution: only the log knows whether it counts. Answers whose commit became durable with it. */
+  async #record(content: CheckpointContent, stored: StoredCheckpoint): Promise<number | undefined> {
     const { log } = this.#options
     const rides = this.#committed
     const fencedBelow = this.#options.fencedBelow()
@@ -211,7 +308,7 @@ export class CheckpointCoordinator {
       folder: stored.folder,
       digest: stored.digest,
       final: content.final,
-      records: this.#options.recordsOf(content),
+      records: this.#options.recordsOf(content, rides),
       ...(rides === undefined ? {} : { committed: rides }),
       ...(fencedBelow === undefined ? {} : { fencedBelow }),
     })
@@ -221,23 +318,27 @@ export class CheckpointCoordinator {
     return rides
   }
 
-  async #commit(content: CheckpointContent, reason: FinalReason | undefined): Promise<void> {
-    const { tasks, log } = this.#options
-    const checkpoint = content.checkpoint
+  /** Has the tasks end the transactions, and waits until every one has. */
+  async #end(checkpoint: number): Promise<void> {
+    const { tasks } = this.#options
     const ended = new Promise<void>((resolve, reject) => {
-      this.#committing = { checkpoint, awaited: new Set(tasks.map(taskKey)), parts: [], resolve, reject }
+      this.#ending = { checkpoint, awaited: new Set(tasks.map(taskKey)), resolve, reject }
     })
     try {
       for (const task of tasks) this.#options.send(task, { kind: 'checkpoint-completed', checkpoint })
       await ended
     } finally {
-      this.#committing = undefined
+      this.#ending = undefined
     }
     joint('all-ended', { checkpoint })
     this.#committed = checkpoint
-    if (reason === undefined) return
+  }
+
+  /** The final one: its end is told when what it committed is visible, and that is in the log. */
+  async #settle(content: CheckpointContent): Promise<void> {
+    const { checkpoint } = content
     await this.#options.whenVisible(content)
-    await log.append({ kind: 'committed', checkpoint })
+    await this.#options.log.append({ kind: 'committed', checkpoint })
     joint('final-committed', { checkpoint })
     this.#announceCommitted(checkpoint)
     await this.#retain(checkpoint)
@@ -257,40 +358,40 @@ export class CheckpointCoordinator {
   }
 
   /** Nothing is ended or aborted: the next completed one lists what this one flushed (rule 2). */
-  async #onFailure(checkpoint: number, error: Error): Promise<void> {
+  #fail(pending: Pending, error: Error): void {
+    if (this.#over !== undefined || pending.phase === 'subsumed') return
     const { store, attempt, tolerableFailures, ports } = this.#options
+    const { checkpoint } = pending
+    pending.timer?.cancel()
+    this.#pending = this.#pending.filter((one) => one !== pending)
     this.#failed++
     this.#consecutiveFailures++
     joint('checkpoint-failed', { checkpoint })
-    await store.discard(checkpoint, attempt)
-    const fields = { checkpoint, consecutive: this.#consecutiveFailures, tolerated: tolerableFailures }
+    const consecutive = this.#consecutiveFailures
+    const fields = { checkpoint, consecutive, tolerated: tolerableFailures }
     ports.logger.warn(fields, `checkpoint ${checkpoint} failed: ${describeError(error)}`)
-    if (this.#consecutiveFailures > tolerableFailures) throw checkpointFailure(checkpoint, fields.consecutive, error)
+    const removed = store.discard(checkpoint, attempt)
+    this.#track(removed)
+    if (consecutive > tolerableFailures) this.close(checkpointFailure(checkpoint, consecutive, error))
+    else this.#ended()
   }
 
-  /** Waits until the time has come, `finish` or `close`. */
-  async #pauseUntil(dueMs: number): Promise<void> {
-    const { clock } = this.#options.ports
-    const delayMs = dueMs - clock.monotonic()
-    if (this.#closed !== undefined || this.#final !== undefined || delayMs <= 0) return
-    await new Promise<void>((resolve) => {
-      const timer = Number.isFinite(delayMs) ? clock.setTimer(delayMs, () => this.#wake?.()) : undefined
-      this.#wake = () => {
-        timer?.cancel()
-        this.#wake = undefined
-        resolve()
-      }
-    })
+  /** One is no longer under way: the pause begins. */
+  #ended(): void {
+    const { ports, minPauseMs } = this.#options
+    this.#dueMs = Math.max(this.#dueMs, ports.clock.monotonic() + minPauseMs)
+    this.#beginWhenDue()
   }
 
-  #throwIfClosed(): void {
-    if (this.#closed !== undefined) throw this.#closed
+  /** Work that nobody waits for but the end of `run`. It does not reject. */
+  #track(work: Promise<void>): void {
+    this.#work.add(work)
+    void work.finally(() => this.#work.delete(work))
   }
-}
 
-function acknowledge(round: Round, task: TaskId): void {
-  round.awaited.delete(taskKey(task))
-  if (round.awaited.size === 0) round.resolve()
+  #throwIfOver(): void {
+    if (this.#over !== undefined) throw this.#over
+  }
 }
 
 function checkpointFailure(checkpoint: number, consecutive: number, cause: Error): MillraceError {

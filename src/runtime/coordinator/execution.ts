@@ -170,6 +170,7 @@ export class Execution {
       intervalMs,
       timeoutMs: configuration.get('checkpointTimeoutMs'),
       minPauseMs: configuration.get('checkpointMinPauseMs'),
+      maxConcurrent: configuration.get('maxConcurrentCheckpoints'),
       tolerableFailures: configuration.get('tolerableFailedCheckpoints'),
       retained: configuration.get('retainedCheckpoints'),
       tasks: plan.tasks,
@@ -180,9 +181,10 @@ export class Execution {
       send: (task, message) => host.send(task, message),
       enumeratorParts: (checkpoint): CheckpointPart[] =>
         this.#enumerators.map((enumerator) => enumerator.snapshot(checkpoint)),
-      recordsOf: (content) => {
+      recordsOf: (content, committed = 0) => {
         const records: Record<string, number> = {}
         for (const { description } of flushedTransactions(plan, content, start.allowNonRestoredState)) {
+          if (description.barrier <= committed) continue
           for (const [topic, count] of Object.entries(description.records)) {
             records[topic] = (records[topic] ?? 0) + count
           }

@@ -60,7 +60,7 @@ export interface JobFigures extends TaskFigures {
   readonly restarts: number
 }
 
-const NO_CHECKPOINTS: CheckpointFigures = { completed: 0, failed: 0, last: undefined }
+const NO_CHECKPOINTS: CheckpointFigures = { inProgress: 0, completed: 0, failed: 0, last: undefined }
 
 interface Begun {
   readonly decision: StartDecision
@@ -101,12 +101,13 @@ export class JobCoordinator {
   get figures(): JobFigures {
     const { recordsIn, recordsOut, checkpoints } = this.#past
     const now = this.#host?.figures()
-    const { completed, failed, last } = this.#execution?.checkpoints ?? NO_CHECKPOINTS
+    const { inProgress, completed, failed, last } = this.#execution?.checkpoints ?? NO_CHECKPOINTS
     return {
       recordsIn: recordsIn + (now?.recordsIn ?? 0),
       recordsOut: recordsOut + (now?.recordsOut ?? 0),
       pendingRecords: now?.pendingRecords,
       checkpoints: {
+        inProgress,
         completed: checkpoints.completed + completed,
         failed: checkpoints.failed + failed,
         last: last ?? checkpoints.last,

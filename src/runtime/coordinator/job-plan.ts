@@ -54,9 +54,15 @@ export function isCheckpointed({ configuration, transactional }: JobPlan): boole
   return configuration.get('checkpointIntervalMs') !== undefined || transactional.length > 0
 }
 
-/** How many transactions of one writer may be flushed and unsettled at once (rule 3); one checkpoint runs at a time. */
+/**
+ * How many ids one writer may hold at once (rule 3): those of all barriers since the last checkpoint whose commit is durable, and
+ * the one that is being written. Since then one has completed, its commit waiting to ride with the next, and may have overtaken
+ * all others under way; as many are under way again; and failures are tolerated between any two that complete while these
+ * were under way. One at a time that tolerates no failure: 3.
+ */
 export function poolBound(configuration: Configuration): number {
-  return 1 + configuration.get('tolerableFailedCheckpoints') + 2
+  const underWay = configuration.get('checkpointMinPauseMs') > 0 ? 1 : configuration.get('maxConcurrentCheckpoints')
+  return 2 * underWay + (underWay + 1) * configuration.get('tolerableFailedCheckpoints') + 1
 }
 
 /** The longest that a transaction stays open when everything goes as badly as the job tolerates (rule 15). */

@@ -228,18 +228,33 @@ test('nothing completed: earlier attempts are fenced and the lineage begins', as
 test('the order is: look, end oldest first, publish positions, `committed`, and only then fence', async () => {
   const { world, recover, complete } = await setup()
   await complete(1, ['a@1'])
-  await complete(2, ['young@2', 'old@1', 'middle@1'], { committed: 1 })
+  // 2 and 3 failed: what they flushed is listed by 4.
+  await complete(4, ['young@4', 'old@2', 'middle@3'], { committed: 1 })
   const restored = await recover()
-  assert.equal(restored?.checkpoint, 2)
+  assert.equal(restored?.checkpoint, 4)
   assert.deepEqual(world.steps, [
     'inspect old,middle,young',
     'commit old',
     'commit middle',
     'commit young',
-    'publish split@2',
-    'write committed 2',
-    'fence out 1:1-5',
+    'publish split@4',
+    'write committed 4',
+    'fence out 1:1-7',
   ])
+})
+
+test('a transaction that the commit of an older checkpoint covers says nothing of a younger one that lists it too', async () => {
+  // 2 was begun while the transactions of 1 were being ended: it lists them as not known to be ended.
+  for (const lost of [false, true]) {
+    const { world, recover, complete } = await setup()
+    await complete(1, ['a@1'])
+    await complete(2, ['a@1', 'b@2'], { committed: 1 })
+    world.states.set('a', 'committed')
+    if (lost) world.states.set('b', 'gone')
+    const restored = await recover()
+    assert.equal(restored?.checkpoint, lost ? 1 : 2)
+    assert.deepEqual(world.steps.slice(0, 2), lost ? ['inspect b', 'inspect b'] : ['inspect b', 'commit b'])
+  }
 })
 
 test('a committed checkpoint is restored without ending, publishing or writing anything', async () => {

@@ -99,7 +99,10 @@ async function settle(
   const { plan, log, start, ports } = options
   const checkpoint = past.record.checkpoint
   const lookAgain = (): Promise<void> => settle(options, past, content, look + 1)
-  const flushed = flushedTransactions(plan, content, start.allowNonRestoredState)
+  const committed = committedBefore(log, past)
+  const flushed = flushedTransactions(plan, content, start.allowNonRestoredState).filter(
+    ({ description }) => description.barrier > committed,
+  )
   const states = await inspect(flushed)
   const missing = flushed.filter((_, index) => states[index] === 'gone' || states[index] === 'unknown')
   if (missing.length > 0 && !states.includes('committed') && !states.includes('unknown')) {
@@ -131,6 +134,15 @@ async function settle(
   if (content.final) await whenVisible(flushed)
   await log.append({ kind: 'committed', checkpoint })
   joint('committed-written', { checkpoint })
+}
+
+/**
+ * Barriers up to it are settled for good. A checkpoint that was begun while an older one's transactions were being ended may list
+ * these too; that they were seen says nothing of this one.
+ */
+function committedBefore(log: JobLog, past: PastCheckpoint): number {
+  const settled = log.history.completed.filter((other) => other.committed).map((other) => other.record.checkpoint)
+  return Math.max(0, past.record.committed ?? 0, ...settled)
 }
 
 async function inspect(flushed: readonly FlushedTransaction[]): Promise<TransactionState[]> {
