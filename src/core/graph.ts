@@ -3,6 +3,7 @@
  * factories that make operators; everything serializable in it goes into the hash that coordinator and workers compare.
  */
 import type { OperatorFactory } from './operator.ts'
+import type { RecordSerializer } from './serializer.ts'
 import type { Sink } from './sink.ts'
 import type { Source } from './source.ts'
 import type { KeySelector } from './state.ts'
@@ -19,6 +20,8 @@ export interface GraphEdge {
   readonly keyOf?: KeySelector
   /** Of a custom edge: the receiving subtask, 0 to `partitions` - 1. */
   readonly partition?: (value: unknown, partitions: number) => number
+  /** How elements become bytes between threads; absent: as plain data. */
+  readonly serializer?: RecordSerializer
 }
 
 interface NodeBase {

@@ -61,6 +61,7 @@ export {
 } from './schema.ts'
 export {
   deserializeVersioned,
+  type RecordSerializer,
   serializeVersioned,
   type VersionedBytes,
   type VersionedSerializer,

@@ -10,6 +10,12 @@ export interface VersionedSerializer<T> {
   deserialize(version: number, bytes: Uint8Array): T
 }
 
+/** How the elements of a stream go between threads, when they are no plain data or there is a faster way. Not durable. */
+export interface RecordSerializer<T = unknown> {
+  serialize(value: T): Uint8Array
+  deserialize(bytes: Uint8Array): T
+}
+
 /** Bytes together with the version of the serializer that wrote them. */
 export interface VersionedBytes {
   readonly version: number
