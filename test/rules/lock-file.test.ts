@@ -3,6 +3,7 @@
  * a file when the registry it asked did not have one of them, and says nothing.
  */
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import { readSource } from './source-files.ts'
 
@@ -29,4 +30,9 @@ test('the lock file has every optional dependency, so that npm ci works on every
 test('no package needs an install script, because npm does not run them', () => {
   const scripted = Object.entries(packages).filter(([, { hasInstallScript }]) => hasInstallScript === true)
   assert.deepEqual(scripted, [])
+})
+
+test('node_modules is not tracked, not even as a link: a checkout would replace the packages by it', () => {
+  const tracked = execFileSync('git', ['ls-files', 'node_modules'], { cwd: new URL('../..', import.meta.url) })
+  assert.equal(tracked.toString(), '')
 })

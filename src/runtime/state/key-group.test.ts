@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { Key } from '../../core/index.ts'
+import { GOLDEN_FILE, GOLDEN_KEYS, GOLDEN_PARALLELISMS } from './golden-keys.fixture.ts'
 import { KeyGrouping, serializeKey, subtaskOfKeyGroup } from './key-group.ts'
 
 const part = (): fc.Arbitrary<string | number | bigint | boolean> =>
@@ -37,7 +39,7 @@ test('the group of a key is that of its bytes, however it is computed', () => {
     fc.property(key(), (value) => {
       assert.equal(grouping.groupOf(value), murmur(hashCode(serializeKey(value))) % (1 << 15))
     }),
-    { numRuns: 2_000 },
+    { numRuns: 300 },
   )
 })
 
@@ -62,4 +64,16 @@ test('every key group has one subtask, and each subtask a run of them', () => {
     )
     assert.equal(new Set(subtasks).size, parallelism)
   }
+})
+
+test('keys have the bytes, groups and subtasks that Flink said for the first version', () => {
+  const lines = GOLDEN_KEYS.flatMap((key) => {
+    const bytes = Buffer.from(serializeKey(key)).toString('hex')
+    return GOLDEN_PARALLELISMS.map(({ maxParallelism, parallelism }) => {
+      const group = new KeyGrouping(maxParallelism).groupOf(key)
+      const subtask = subtaskOfKeyGroup(maxParallelism, parallelism, group)
+      return `${bytes} ${maxParallelism} ${parallelism} -> ${group} ${subtask}\n`
+    })
+  })
+  assert.equal(lines.join(''), readFileSync(GOLDEN_FILE, 'utf8'))
 })
