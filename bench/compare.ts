@@ -32,7 +32,9 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 interface Case {
   readonly name: string
   readonly input?: string
+  /** On the caller's thread; `ownThreads`: also on two worker threads. */
   readonly ours: readonly string[]
+  readonly ownThreads?: boolean
   /** What Flink is given; several where it is not known which is best on a machine. */
   readonly flink: readonly string[]
   readonly kcat?: boolean
@@ -40,13 +42,15 @@ interface Case {
 
 const CASES: readonly Case[] = [
   { name: 'W1-5m', input: 'in5m', ours: ['W1'], flink: ['W1 2 tuned', 'W1 2 tuned+reuse'], kcat: true },
-  { name: 'W2-5m', input: 'in5m', ours: ['W2'], flink: ['W2 1 tuned+reuse', 'W2 2 tuned+reuse'] },
-  { name: 'W3-5m', input: 'in5m', ours: ['W3'], flink: ['W3 2 tuned+reuse'] },
+  { name: 'W2-5m', input: 'in5m', ours: ['W2'], ownThreads: true, flink: ['W2 1 tuned+reuse', 'W2 2 tuned+reuse'] },
+  { name: 'W3-5m', input: 'in5m', ours: ['W3'], ownThreads: true, flink: ['W3 2 tuned+reuse'] },
   { name: 'W2-1m', input: 'in1m', ours: ['W2'], flink: ['W2 1 tuned+reuse', 'W2 2 tuned+reuse'] },
   { name: 'W3-1m', input: 'in1m', ours: ['W3'], flink: ['W3 2 tuned+reuse'] },
   { name: 'L-alo', ours: ['L'], flink: ['L 1 defaults+alo 1000'] },
   { name: 'L-eos', ours: ['L', '--exactly-once', '--checkpoint-ms', '100'], flink: ['L 1 defaults+eos 100'] },
 ]
+
+const TWO_THREADS = 'millrace 2 threads'
 
 const { values: options } = parseArgs({
   options: {
@@ -71,7 +75,11 @@ function chosenCases(): Case[] {
 
 function contendersOf(one: Case, broker: Broker, anchors: string | undefined): Contender[] {
   const input = one.input === undefined ? ['--seconds', options.seconds] : ['--in', one.input]
-  const found = [millrace(broker, [...one.ours, ...input, '--from', options.from])]
+  const args = [...one.ours, ...input, '--from', options.from]
+  const found = [millrace(broker, args)]
+  if (one.ownThreads === true) {
+    found.push(millrace(broker, [...args, '--parallelism', '2', '--threads', '2'], TWO_THREADS))
+  }
   if (anchors !== undefined) found.push(...one.flink.map((args) => flink(broker, anchors, args.split(' '), one.input)))
   if (one.kcat === true && one.input !== undefined && systems.has('kcat') && kcatIsThere()) {
     found.push(kcat(broker, one.input))

@@ -17,6 +17,8 @@ export interface JobRunOptions {
   /** The file below bench/jobs. */
   readonly job: string
   readonly parallelism: number
+  /** 0: the caller's thread. */
+  readonly threads: number
   readonly parameters: Readonly<Record<string, string | number | boolean>>
   readonly nodeFlags?: readonly string[]
 }
@@ -39,14 +41,23 @@ export class JobRun {
   readonly #child: ChildProcess
 
   constructor(options: JobRunOptions) {
-    const { from, job, parallelism, parameters, nodeFlags = [] } = options
+    const { from, job, parallelism, threads, parameters, nodeFlags = [] } = options
     const directory = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
     const cli = join(ROOT, from === 'dist' ? 'dist/cli/main.js' : 'src/cli/main.ts')
     if (!existsSync(cli)) throw new Error(`${cli} is missing: npm run build`)
     const args = [
       ...nodeFlags,
       ...(from === 'dist' ? [] : ['--conditions=millrace-source']),
-      ...[cli, 'run', join(ROOT, 'bench/jobs', job), '--quiet', '-p', String(parallelism)],
+      ...[
+        cli,
+        'run',
+        join(ROOT, 'bench/jobs', job),
+        '--quiet',
+        '-p',
+        String(parallelism),
+        '--threads',
+        String(threads),
+      ],
       ...['-D', `execution.checkpointing.dir=${directory}`, '-D', 'restart-strategy.type=none', '--'],
       ...Object.entries(parameters).flatMap(([name, value]) => [`--${name}`, String(value)]),
     ]

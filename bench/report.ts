@@ -27,6 +27,9 @@ const COLUMNS: readonly (readonly [title: string, figure: Figure, digits: number
   ['p99 ms', (line) => line.p99_ms, 1],
 ]
 
+/** How the names of our own contenders begin. */
+const OWN = 'millrace'
+
 const RATIOS: readonly (readonly [title: string, figure: Figure])[] = [
   ['records/s', rate],
   ['cpu per record', cpuPerRecord],
@@ -61,12 +64,15 @@ function show(values: readonly number[], digits: number): string {
 }
 
 function ratios({ lines }: CaseResult): string {
-  const [first, ...others] = [...lines]
-  if (first === undefined) return ''
-  const [name, ours] = first
-  return others
-    .flatMap(([other, theirs]) =>
-      RATIOS.map(([title, figure]) => ratioLine(`${name} / ${other}`, title, ours, theirs, figure)),
+  const [ours, others] = [
+    [...lines].filter(([name]) => name.startsWith(OWN)),
+    [...lines].filter(([name]) => !name.startsWith(OWN)),
+  ]
+  return ours
+    .flatMap(([name, own]) =>
+      others.flatMap(([other, theirs]) =>
+        RATIOS.map(([title, figure]) => ratioLine(`${name} / ${other}`, title, own, theirs, figure)),
+      ),
     )
     .filter((line) => line !== undefined)
     .join('\n')

@@ -3,7 +3,7 @@
  * on standard output. A run whose output is not right is an error, whatever its speed.
  *
  *     BOOTSTRAP=host:port [BROKER_PID=n] node bench/run-one.ts W1|W2|W3|L [--in TOPIC] [--from dist|source] [--form spread|in-place]
- *         [--parallelism N] [--checkpoint-ms N] [--exactly-once] [--linger-ms N] [--seconds N] [--node-flags="--cpu-prof ..."]
+ *         [--parallelism N] [--threads N] [--checkpoint-ms N] [--exactly-once] [--linger-ms N] [--seconds N] [--node-flags="--cpu-prof ..."]
  */
 import { parseArgs } from 'node:util'
 import { type Answer, BenchTools } from './bench-tools.ts'
@@ -33,6 +33,7 @@ function parseOptions(): {
   readonly from: 'dist' | 'source'
   readonly form: string
   readonly parallelism: number
+  readonly threads: number
   readonly checkpointMs: number
   readonly exactlyOnce: boolean
   readonly lingerMs: string | undefined
@@ -46,6 +47,7 @@ function parseOptions(): {
       from: { type: 'string', default: 'dist' },
       form: { type: 'string', default: 'spread' },
       parallelism: { type: 'string', default: '1' },
+      threads: { type: 'string', default: '0' },
       'checkpoint-ms': { type: 'string', default: '1000' },
       'exactly-once': { type: 'boolean', default: false },
       'linger-ms': { type: 'string' },
@@ -62,6 +64,7 @@ function parseOptions(): {
     from: values.from === 'source' ? 'source' : 'dist',
     form: values.form,
     parallelism: Number(values.parallelism),
+    threads: Number(values.threads),
     checkpointMs: Number(values['checkpoint-ms']),
     exactlyOnce: values['exactly-once'] || workload === 'W3',
     lingerMs: values['linger-ms'],
@@ -71,7 +74,7 @@ function parseOptions(): {
 }
 
 function start({ workload, options, bootstrap, id }: Scene, input: string, output: string | undefined): JobRun {
-  const { from, parallelism, nodeFlags, form, checkpointMs, exactlyOnce, lingerMs } = options
+  const { from, parallelism, threads, nodeFlags, form, checkpointMs, exactlyOnce, lingerMs } = options
   const copy = {
     form,
     'checkpoint-ms': checkpointMs,
@@ -83,7 +86,7 @@ function start({ workload, options, bootstrap, id }: Scene, input: string, outpu
     ...{ brokers: bootstrap, in: input, group: `bench-${id}` },
     ...(workload === 'W1' ? {} : copy),
   }
-  return new JobRun({ from, parallelism, nodeFlags, parameters, job: WORKLOADS[workload]?.job ?? '' })
+  return new JobRun({ from, parallelism, threads, nodeFlags, parameters, job: WORKLOADS[workload]?.job ?? '' })
 }
 
 async function bounded(scene: Scene): Promise<Fields> {
@@ -165,10 +168,10 @@ const options = parseOptions()
 const bootstrap = process.env.BOOTSTRAP ?? '127.0.0.1:19092'
 const tools = await BenchTools.start(bootstrap)
 try {
-  const { workload, parallelism } = options
+  const { workload, parallelism, threads } = options
   const scene: Scene = { tools, bootstrap, workload, options, id: Date.now().toString(36) }
   const figures = workload === 'L' ? await latency(scene) : await bounded(scene)
-  const head = { system: 'millrace', variant: variantOf(options), workload, parallelism }
+  const head = { system: 'millrace', variant: variantOf(options), workload, parallelism, threads }
   process.stdout.write(`${JSON.stringify({ ...head, ...figures, node: process.version })}\n`)
   if (figures.verified !== true) process.exitCode = 1
 } finally {

@@ -13,7 +13,7 @@ import {
   KafkaSource,
   OffsetsInitializer,
 } from 'millrace/kafka'
-import { recordsSeen, reportAtExit, seen } from './meter.ts'
+import { reportAtExit, seen } from './meter.ts'
 
 interface Event {
   id: number
@@ -30,8 +30,12 @@ export interface CopyOptions {
   readonly bounded: boolean
 }
 
-export function buildCopy(env: StreamExecutionEnvironment, params: JobParameters, options: CopyOptions): void {
-  reportAtExit(recordsSeen)
+export async function buildCopy(
+  env: StreamExecutionEnvironment,
+  params: JobParameters,
+  options: CopyOptions,
+): Promise<void> {
+  await reportAtExit(env)
   const brokers = params.required('brokers')
   const out = params.required('out')
   const linger = params.get('linger-ms')

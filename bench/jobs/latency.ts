@@ -3,8 +3,8 @@ import { defineJob } from 'millrace'
 import { DeliveryGuarantee } from 'millrace/kafka'
 import { buildCopy } from './copy.ts'
 
-export default defineJob('latency', (env, params) => {
+export default defineJob('latency', async (env, params) => {
   const exactlyOnce = params.get('exactly-once', false)
   const guarantee = exactlyOnce ? DeliveryGuarantee.EXACTLY_ONCE : DeliveryGuarantee.AT_LEAST_ONCE
-  buildCopy(env, params, { guarantee, bounded: false })
+  await buildCopy(env, params, { guarantee, bounded: false })
 })

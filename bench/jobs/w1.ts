@@ -4,10 +4,8 @@ import { KafkaSource, OffsetsInitializer, SimpleStringSchema } from 'millrace/ka
 import { DiscardingSink } from './discarding-sink.ts'
 import { reportAtExit, seen } from './meter.ts'
 
-let count = 0
-
-export default defineJob('w1', (env, params) => {
-  reportAtExit(() => count)
+export default defineJob('w1', async (env, params) => {
+  await reportAtExit(env)
   const source = KafkaSource.builder()
     .setBootstrapServers(params.required('brokers'))
     .setTopics(params.required('in'))
@@ -22,7 +20,6 @@ export default defineJob('w1', (env, params) => {
     .uid('in')
     .filter(() => {
       seen()
-      count++
       return false
     })
     .uid('count')

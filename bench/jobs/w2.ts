@@ -3,6 +3,6 @@ import { defineJob } from 'millrace'
 import { DeliveryGuarantee } from 'millrace/kafka'
 import { buildCopy } from './copy.ts'
 
-export default defineJob('w2', (env, params) => {
-  buildCopy(env, params, { guarantee: DeliveryGuarantee.AT_LEAST_ONCE, bounded: true })
+export default defineJob('w2', async (env, params) => {
+  await buildCopy(env, params, { guarantee: DeliveryGuarantee.AT_LEAST_ONCE, bounded: true })
 })

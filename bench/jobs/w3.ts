@@ -3,6 +3,6 @@ import { defineJob } from 'millrace'
 import { DeliveryGuarantee } from 'millrace/kafka'
 import { buildCopy } from './copy.ts'
 
-export default defineJob('w3', (env, params) => {
-  buildCopy(env, params, { guarantee: DeliveryGuarantee.EXACTLY_ONCE, bounded: true })
+export default defineJob('w3', async (env, params) => {
+  await buildCopy(env, params, { guarantee: DeliveryGuarantee.EXACTLY_ONCE, bounded: true })
 })
