@@ -149,6 +149,7 @@ export declare class JobClient implements AsyncDisposable {
     figures(): JobFigures;
     metrics(): Map<string, number>;
     result(): Promise<JobExecutionResult>;
+    triggerCheckpoint(): Promise<void>;
     cancel(): Promise<void>;
     stop(): Promise<void>;
     [Symbol.asyncDispose](): Promise<void>;

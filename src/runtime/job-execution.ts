@@ -47,6 +47,8 @@ export interface JobExecution {
   figures(): JobFigures
   metrics(): Map<string, number>
   result(): Promise<JobExecutionResult>
+  /** Resolves when a checkpoint that began after this call has taken effect, or the job ended well. */
+  triggerCheckpoint(): Promise<void>
   /** Ends at once; resolves when everything is closed. `result` rejects. */
   cancel(): Promise<void>
   /** A last checkpoint and its commit; resolves when the job has stopped. */
@@ -104,6 +106,10 @@ class LocalJobExecution implements JobExecution {
 
   result(): Promise<JobExecutionResult> {
     return this.#result
+  }
+
+  triggerCheckpoint(): Promise<void> {
+    return this.#coordinator.triggerCheckpoint()
   }
 
   async cancel(): Promise<void> {

@@ -37,6 +37,15 @@ export class JobClient implements AsyncDisposable {
     return this.#result
   }
 
+  /**
+   * Takes a checkpoint now, not when the interval has passed. Resolves when one that began after this call has taken effect: what the job had
+   * written before it is committed and can be read. Also when the job has finished or was stopped meanwhile. Rejects when that checkpoint failed
+   * (the job may go on) or the job failed.
+   */
+  triggerCheckpoint(): Promise<void> {
+    return this.#execution.triggerCheckpoint()
+  }
+
   /** Ends the job at once; resolves when everything of it is closed. What was not committed is done again by a restart. */
   cancel(): Promise<void> {
     return this.#execution.cancel()

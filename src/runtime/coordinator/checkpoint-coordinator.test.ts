@@ -407,6 +407,58 @@ test('the least pause is kept between the end of one and the beginning of the ne
   assert.equal(sent.at(-1), 'barrier 2 to 1')
 })
 
+test('a checkpoint that is asked for begins at once, or after the one under way, and answers when what it committed is visible', async () => {
+  let seen = (): void => undefined
+  const { clock, coordinator, sent, ack, commit, end } = await setup({
+    minPauseMs: 1_000,
+    tolerableFailures: 1,
+    whenVisible: () => new Promise<void>((resolve) => (seen = resolve)),
+  })
+  const answers: string[] = []
+  const ask = (name: string): void => {
+    coordinator.trigger().then(
+      () => answers.push(name),
+      (error) => answers.push(`${name}: ${error.message}`),
+    )
+  }
+  ask('first')
+  await clock.pass(0)
+  assert.equal(sent.at(-1), 'barrier 1 to 1', 'before the interval')
+  ask('second')
+  await ack(1, A, B)
+  assert.deepEqual(answers, [], 'its transactions are still to be ended')
+  await commit(1, A, B)
+  assert.deepEqual(answers, [], 'the markers are still to be written')
+  seen()
+  await clock.pass(0)
+  assert.deepEqual(answers, ['first'], 'the second asked after the barrier')
+  assert.equal(sent.at(-1), 'barrier 2 to 1', 'without the pause')
+  coordinator.onDeclined(2, new Error('not now'))
+  await clock.pass(0)
+  assert.deepEqual(answers.splice(0), ['first', 'second: checkpoint 2 failed'])
+  assert.equal(end(), 'running')
+  ask('third')
+  await clock.pass(0)
+  ask('fourth')
+  coordinator.close(new Error('a task failed'))
+  ask('late')
+  await clock.pass(0)
+  assert.deepEqual(answers.toSorted(), ['fourth: a task failed', 'late: a task failed', 'third: a task failed'])
+  assert.equal(clock.pendingTimers, 0)
+})
+
+test('who asks for a checkpoint while the final one is taken, or after it, has nothing to wait for', async () => {
+  const { clock, coordinator, ack, commit } = await setup()
+  coordinator.finish('stop')
+  await clock.pass(0)
+  const asked = coordinator.trigger()
+  await ack(1, A, B)
+  await commit(1, A, B)
+  await asked
+  coordinator.close(new Error('the execution has ended'))
+  await coordinator.trigger()
+})
+
 test('close ends the pause and the gathering with its error, without a record and without a timer left', async () => {
   for (const when of ['paused', 'gathering'] as const) {
     const { clock, coordinator, end, records, ack } = await setup({ tolerableFailures: 5 })

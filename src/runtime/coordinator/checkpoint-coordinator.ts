@@ -38,8 +38,8 @@ export interface CheckpointOptions {
   enumeratorParts(checkpoint: number): readonly CheckpointPart[]
   /** Records per topic in the transactions that the parts list, those left out that `committed` covers. */
   recordsOf(content: CheckpointContent, committed: number | undefined): Readonly<Record<string, number>>
-  /** For a final one: resolves when all that it committed is visible (rule 12). */
-  whenVisible(content: CheckpointContent): Promise<void>
+  /** Resolves when all that it committed is visible (rule 12), those left out that `committed` covers. */
+  whenVisible(content: CheckpointContent, committed: number | undefined): Promise<void>
   /** Attempts below it need no sweep any more; undefined while that is not known. */
   fencedBelow(): number | undefined
 }
@@ -77,6 +77,13 @@ interface Ending {
   readonly reject: (error: Error) => void
 }
 
+/** Somebody who asked for a checkpoint: one of this number or a higher one answers. */
+interface Wish {
+  readonly checkpoint: number
+  readonly resolve: () => void
+  readonly reject: (error: Error) => void
+}
+
 export class CheckpointCoordinator {
   readonly #options: CheckpointOptions
   readonly #limit: number
@@ -93,6 +100,9 @@ export class CheckpointCoordinator {
   #over: Error | undefined
   #final: FinalReason | undefined
   #wake: () => void = () => undefined
+  #wishes: Wish[] = []
+  /** The final one is committed: all there was has taken effect. */
+  #done = false
   #completed = 0
   #failed = 0
   #last: CheckpointFigures['last']
@@ -128,12 +138,30 @@ export class CheckpointCoordinator {
         if (stored?.result !== undefined) done = await this.#complete(stored, stored.result)
         else await new Promise<void>((resolve) => (this.#wake = resolve))
       }
+      this.#done = true
+      this.#answer((wish) => wish.resolve())
+    } catch (error) {
+      this.#answer((wish) => wish.reject(toError(error)))
+      throw error
     } finally {
       this.#running = false
       this.#timer?.cancel()
       for (const { timer } of this.#pending) timer?.cancel()
       while (this.#work.size > 0) await Promise.all(this.#work)
     }
+  }
+
+  /**
+   * Begins a checkpoint as soon as there is a place for it, whatever interval and pause say. Resolves when one that began after this call
+   * has taken effect: what it committed is visible (rule 12). Rejects when that one failed, or the execution ends before.
+   */
+  trigger(): Promise<void> {
+    if (this.#done) return Promise.resolve()
+    if (this.#over !== undefined) return Promise.reject(this.#over)
+    return new Promise((resolve, reject) => {
+      this.#wishes.push({ checkpoint: this.#next, resolve, reject })
+      this.#beginWhenDue()
+    })
   }
 
   /** The next checkpoint is the last one; it is begun as soon as none is under way. */
@@ -146,6 +174,7 @@ export class CheckpointCoordinator {
   close(error: Error): void {
     this.#over ??= error
     this.#ending?.reject(this.#over)
+    if (!this.#running) this.#answer((wish) => wish.reject(error))
     this.#timer?.cancel()
     this.#wake()
   }
@@ -190,7 +219,8 @@ export class CheckpointCoordinator {
       return
     }
     if (this.#pending.length >= this.#limit) return
-    const delayMs = this.#dueMs - clock.monotonic()
+    const wished = this.#wishes.some((wish) => wish.checkpoint === this.#next)
+    const delayMs = wished ? 0 : this.#dueMs - clock.monotonic()
     if (delayMs <= 0) {
       this.#begin(undefined)
       this.#beginWhenDue()
@@ -270,9 +300,10 @@ export class CheckpointCoordinator {
     pending.phase = 'ending'
     await this.#end(checkpoint)
     if (reason !== undefined) {
-      await this.#settle(content)
+      await this.#settle(content, rode)
       return true
     }
+    await this.#grant(content, rode)
     this.#pending = this.#pending.filter((one) => one.checkpoint > checkpoint)
     this.#ended()
     // Behind the commit, because nobody waits for old folders to go.
@@ -281,6 +312,25 @@ export class CheckpointCoordinator {
       await this.#options.log.prune()
     }
     return false
+  }
+
+  /** Answers those whom it serves. Identities it ended stay free of use: the record that frees them is written later. */
+  async #grant(content: CheckpointContent, rode: number | undefined): Promise<void> {
+    const served = (wish: Wish): boolean => wish.checkpoint <= content.checkpoint
+    if (!this.#wishes.some(served)) return
+    try {
+      await this.#options.whenVisible(content, rode)
+    } catch (error) {
+      // It counts all the same; only who asked must know that it cannot be seen yet.
+      this.#answer((wish) => wish.reject(toError(error)), served)
+      return
+    }
+    this.#answer((wish) => wish.resolve(), served)
+  }
+
+  #answer(answer: (wish: Wish) => void, whom: (wish: Wish) => boolean = () => true): void {
+    for (const wish of this.#wishes.filter(whom)) answer(wish)
+    this.#wishes = this.#wishes.filter((wish) => !whom(wish))
   }
 
   /** Rule 5. What they flushed is listed by the one that completes, so nothing of them is ended, aborted or missed. */
@@ -335,9 +385,9 @@ export class CheckpointCoordinator {
   }
 
   /** The final one: its end is told when what it committed is visible, and that is in the log. */
-  async #settle(content: CheckpointContent): Promise<void> {
+  async #settle(content: CheckpointContent, rode: number | undefined): Promise<void> {
     const { checkpoint } = content
-    await this.#options.whenVisible(content)
+    await this.#options.whenVisible(content, rode)
     await this.#options.log.append({ kind: 'committed', checkpoint })
     joint('final-committed', { checkpoint })
     this.#announceCommitted(checkpoint)
@@ -372,7 +422,12 @@ export class CheckpointCoordinator {
     ports.logger.warn(fields, `checkpoint ${checkpoint} failed: ${describeError(error)}`)
     const removed = store.discard(checkpoint, attempt)
     this.#track(removed)
-    if (consecutive > tolerableFailures) this.close(checkpointFailure(checkpoint, consecutive, error))
+    const refusal = checkpointFailure(checkpoint, consecutive, tolerableFailures, error)
+    this.#answer(
+      (wish) => wish.reject(refusal),
+      (wish) => wish.checkpoint === checkpoint,
+    )
+    if (consecutive > tolerableFailures) this.close(refusal)
     else this.#ended()
   }
 
@@ -394,7 +449,14 @@ export class CheckpointCoordinator {
   }
 }
 
-function checkpointFailure(checkpoint: number, consecutive: number, cause: Error): MillraceError {
+function checkpointFailure(checkpoint: number, consecutive: number, tolerable: number, cause: Error): MillraceError {
+  if (consecutive <= tolerable) {
+    return new MillraceError('CHECKPOINT_FAILED', `checkpoint ${checkpoint} failed`, {
+      cause,
+      retriable: true,
+      next: 'The job goes on; the next checkpoint covers what this one would have.',
+    })
+  }
   return new MillraceError(
     'CHECKPOINT_FAILED',
     `checkpoint ${checkpoint} failed, and with it ${consecutive} in a row, more than execution.checkpointing.tolerable-failed-checkpoints allows`,

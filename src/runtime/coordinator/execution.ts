@@ -109,6 +109,11 @@ export class Execution {
     this.#finish('stop')
   }
 
+  /** A checkpoint now; see `CheckpointCoordinator.trigger`. */
+  triggerCheckpoint(): Promise<void> {
+    return this.#checkpoints.trigger()
+  }
+
   /** Ends at once, without a checkpoint. */
   cancel(error: Error): void {
     this.#fail(error)
@@ -191,7 +196,10 @@ export class Execution {
         }
         return records
       },
-      whenVisible: (content) => whenVisible(flushedTransactions(plan, content, start.allowNonRestoredState)),
+      whenVisible: (content, committed = 0) => {
+        const flushed = flushedTransactions(plan, content, start.allowNonRestoredState)
+        return whenVisible(flushed.filter(({ description }) => description.barrier > committed))
+      },
       fencedBelow: () => this.#options.fencedBelow(),
     })
   }

@@ -82,6 +82,8 @@ export class JobCoordinator {
     checkpoints: NO_CHECKPOINTS,
   }
   #stopping = false
+  /** Resolves when the first execution is there, or the job ended without one. */
+  readonly #begun = Promise.withResolvers<void>()
   /** A start that never came to run fails at once: whoever started it should see why, not wait for restarts. */
   #ran = false
   /** The current attempt got past its recovery. */
@@ -95,6 +97,7 @@ export class JobCoordinator {
     this.#store = new CheckpointStore(storage)
     this.#restarts = new RestartStrategy(backoffOf(plan.configuration, isCheckpointed(plan), ports.clock, ports.random))
     this.#mode = options.start.mode
+    this.#begun.promise.catch(() => undefined)
   }
 
   /** Of this process: what earlier attempts in it did is counted on. */
@@ -126,6 +129,15 @@ export class JobCoordinator {
     this.#execution?.stop()
   }
 
+  /**
+   * Resolves when a checkpoint that began after this call has taken effect, or when the job has ended well; rejects when that
+   * checkpoint failed, or the attempt ended before it.
+   */
+  async triggerCheckpoint(): Promise<void> {
+    await this.#begun.promise
+    await this.#execution?.triggerCheckpoint()
+  }
+
   /** Ends at once; the next start resumes from the last completed checkpoint. */
   cancel(reason: Error): void {
     this.#cancelled.abort(reason)
@@ -137,7 +149,12 @@ export class JobCoordinator {
     let lock: StorageLock | undefined
     try {
       lock = await this.#lock()
-      return await this.#attempts()
+      const outcome = await this.#attempts()
+      this.#begun.resolve()
+      return outcome
+    } catch (error) {
+      this.#begun.reject(error)
+      throw error
     } finally {
       for (const sink of this.#options.plan.transactional) await this.#quietly('ledger', () => sink.ledger.close())
       await this.#quietly('lock', async () => lock?.release())
@@ -235,6 +252,7 @@ export class JobCoordinator {
         onStatus('running', { attempt: this.#log.attempt })
       },
     })
+    this.#begun.resolve()
     const swept = sweeper.run(sweeping.signal)
     const outcome = await this.#execution.run()
     sweeping.abort()

@@ -66,19 +66,63 @@ for (const name of JOINTS) {
   })
 }
 
-test('checkpoint resolves when what was read before it is committed', async () => {
+test('checkpoint takes one at once, and what was read before it is committed', async () => {
   const kafka = await EmbeddedKafka.start({ topics: { in: {}, out: {} }, tcp: false })
-  const cluster = new MiniCluster({ network: kafka.network })
+  const cluster = new MiniCluster({ network: kafka.network, checkpointIntervalMs: 3_600_000 })
   const job = await cluster.start(copy, { args: { brokers: kafka.bootstrapServers } })
   await job.checkpoint()
   await kafka.produce('in', ['a'])
   for (let turns = 0; turns < 500 && job.figures().recordsIn === 0; turns++) await new Promise((r) => setTimeout(r, 5))
+  assert.equal((await kafka.readAll('out')).length, 0)
   await job.checkpoint()
   assert.equal((await kafka.readAll('out')).length, 1)
+  assert.equal(job.figures().checkpoints.completed, 2)
   await assert.rejects(cluster.start(copy), /still runs/)
+  await job.stop()
+  await job.checkpoint()
+  const again = await cluster.start(copy, { args: { brokers: kafka.bootstrapServers } })
   await cluster.close()
-  assert.equal(job.status(), 'cancelled')
+  assert.equal(again.status(), 'cancelled')
+  await assert.rejects(again.checkpoint(), (error) => MillraceError.is(error) && error.code === 'CANCELLED')
   await kafka.close()
+})
+
+test('a crash between the completion and the effect of a checkpoint that was asked for loses and repeats nothing', async () => {
+  const kafka = await EmbeddedKafka.start({ topics: { in: {}, out: {} }, tcp: false })
+  const cluster = new MiniCluster({ network: kafka.network, checkpointIntervalMs: 3_600_000 })
+  const args = { brokers: kafka.bootstrapServers }
+  await kafka.produce('in', ['a', 'b'])
+  const first = await cluster.start(copy, { args })
+  await first.checkpoint()
+  await kafka.produce('in', ['c'])
+  for (let turns = 0; turns < 500 && first.figures().recordsIn < 3; turns++) await new Promise((r) => setTimeout(r, 5))
+  const crash = first.failAt('completed-written')
+  await assert.rejects(first.checkpoint())
+  await crash
+  const second = await cluster.start(copy, { args })
+  await second.checkpoint()
+  await second.stop()
+  await assertTopicContains(kafka, 'out', ['A', 'B', 'C'])
+  await cluster.close()
+  await kafka.close()
+})
+
+test('a checkpoint that cannot be taken says why to who asked for it', async () => {
+  const cluster = new MiniCluster({ checkpointIntervalMs: 3_600_000 })
+  const job = await cluster.start(
+    defineJob('throws', (env) => {
+      env
+        .fromGenerator((index) => index, { elementsPerSecond: 1_000 })
+        .map((value) => {
+          if (value === 3) throw new Error('three')
+          return value
+        })
+        .filter(() => false)
+        .print()
+    }),
+  )
+  await assert.rejects(job.result(), /three/)
+  await assert.rejects(job.checkpoint(), /three/)
 })
 
 test('a job that ends before the joint says so', async () => {
