@@ -16,6 +16,9 @@ import type { Storage, StorageLock } from './storage.ts'
 /** Linux allows 108 bytes for the path of a Unix socket, macOS 104, both with the closing zero. */
 const SOCKET_PATH_MAX = 100
 
+/** Written at a time. */
+const CHUNK_BYTES = 1024 * 1024
+
 /** A folder that is there, and then will still be there after a power cut. */
 interface KnownDirectory {
   readonly made: Promise<unknown>
@@ -49,12 +52,12 @@ export class DirectoryStorage implements Storage {
     }
   }
 
-  async write(path: string, bytes: Uint8Array): Promise<void> {
+  async write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
     try {
       const target = this.#at(path)
       const directory = this.#directory(dirname(target))
       await directory.made
-      const temporary = await this.#writeTemporary(target, bytes)
+      const temporary = await this.#writeTemporary(target, content)
       try {
         await rename(temporary, target)
       } catch (error) {
@@ -118,11 +121,11 @@ export class DirectoryStorage implements Storage {
     return join(this.location, path)
   }
 
-  async #writeTemporary(target: string, bytes: Uint8Array): Promise<string> {
+  async #writeTemporary(target: string, content: Uint8Array | readonly Uint8Array[]): Promise<string> {
     const temporary = join(dirname(target), `.${randomBytes(8).toString('hex')}.tmp`)
     const file = await open(temporary, 'wx')
     try {
-      await file.writeFile(bytes)
+      for (const chunk of chunksOf(content)) await file.writeFile(chunk)
       await file.sync()
       await file.close()
     } catch (error) {
@@ -153,6 +156,29 @@ export class DirectoryStorage implements Storage {
       next: 'Nothing that was reported as stored is affected; check the disk and the permissions of this path.',
     })
   }
+}
+
+/**
+ * What is written at a time: large pieces as they are, in slices, small ones put together. Each is a turn of the event loop, so that
+ * however much there is to write, nothing else waits for it.
+ */
+function* chunksOf(content: Uint8Array | readonly Uint8Array[]): Generator<Uint8Array> {
+  let small: Uint8Array[] = []
+  let bytes = 0
+  for (const piece of content instanceof Uint8Array ? [content] : content) {
+    if (bytes > 0 && bytes + piece.byteLength > CHUNK_BYTES) {
+      yield Buffer.concat(small)
+      small = []
+      bytes = 0
+    }
+    if (piece.byteLength < CHUNK_BYTES) {
+      small.push(piece)
+      bytes += piece.byteLength
+      continue
+    }
+    for (let at = 0; at < piece.byteLength; at += CHUNK_BYTES) yield piece.subarray(at, at + CHUNK_BYTES)
+  }
+  if (bytes > 0) yield small.length === 1 && small[0] !== undefined ? small[0] : Buffer.concat(small)
 }
 
 function isTemporary(name: string): boolean {

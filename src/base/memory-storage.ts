@@ -22,8 +22,8 @@ export class MemoryStorage implements Storage {
     return [...names].sort()
   }
 
-  async write(path: string, bytes: Uint8Array): Promise<void> {
-    this.#objects.set(path, Buffer.from(bytes))
+  async write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
+    this.#objects.set(path, content instanceof Uint8Array ? Buffer.from(content) : Buffer.concat(content))
   }
 
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {

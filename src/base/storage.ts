@@ -16,8 +16,11 @@ export interface Storage {
   read(path: string): Promise<Buffer | undefined>
   /** The names directly below a folder, in ascending order; empty when there is no such folder. */
   list(folder: string): Promise<string[]>
-  /** Writes the whole object; readers see the old one or the new one, never a part. */
-  write(path: string, bytes: Uint8Array): Promise<void>
+  /**
+   * Writes the whole object, given in one piece or in several that follow each other; readers see the old one or the new one,
+   * never a part. The pieces are not touched until it resolves.
+   */
+  write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>
   /** Writes the object only if there is none: exactly one of several concurrent writers is told 'created'. */
   putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>
   /** Removes an object, or a folder with all below it; nothing happens when it is absent. */

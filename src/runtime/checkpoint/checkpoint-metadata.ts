@@ -54,14 +54,14 @@ export interface EncodedCheckpoint {
   readonly metadata: Buffer
 }
 
-export function encodeCheckpoint(content: CheckpointContent): EncodedCheckpoint {
+/** Where each part stands in `state`, whose digest the caller has made: it may be large, and is never put together here. */
+export function encodeMetadata(content: CheckpointContent, stateDigest: string): Buffer {
   const parts: StoredPart[] = []
   let at = 0
   for (const { uid, role, subtask, version, bytes } of content.parts) {
     parts.push({ uid, role, subtask, version, at, length: bytes.byteLength })
     at += bytes.byteLength
   }
-  const state = Buffer.concat(content.parts.map((part) => part.bytes))
   const stored: StoredMetadata = {
     v: VERSION_1,
     job: content.job,
@@ -71,17 +71,21 @@ export function encodeCheckpoint(content: CheckpointContent): EncodedCheckpoint 
     id: content.id,
     at: content.at,
     final: content.final,
-    stateBytes: state.byteLength,
-    stateDigest: sha256(state),
+    stateBytes: at,
+    stateDigest,
     parts,
   }
-  return { state, metadata: Buffer.from(JSON.stringify(stored)) }
+  return Buffer.from(JSON.stringify(stored))
 }
 
-/** Throws CHECKPOINT_DAMAGED naming `where`. */
-export function decodeCheckpoint(encoded: EncodedCheckpoint, where: string): CheckpointContent {
+/** Throws CHECKPOINT_DAMAGED naming `where`. `stateDigest`: of the state, when it is known already. */
+export function decodeCheckpoint(
+  encoded: EncodedCheckpoint,
+  where: string,
+  stateDigest: string = sha256(encoded.state),
+): CheckpointContent {
   const stored = parseMetadata(encoded.metadata, where)
-  if (encoded.state.byteLength !== stored.stateBytes || sha256(encoded.state) !== stored.stateDigest) {
+  if (encoded.state.byteLength !== stored.stateBytes || stateDigest !== stored.stateDigest) {
     throw checkpointDamaged(where, 'its state file is not the one that was written')
   }
   const parts = stored.parts.map(({ at, length, ...part }) => ({

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { MillraceError } from '../../base/index.ts'
-import { type CheckpointContent, decodeCheckpoint, encodeCheckpoint } from './checkpoint-metadata.ts'
+import { type CheckpointContent, decodeCheckpoint, encodeMetadata } from './checkpoint-metadata.ts'
 import { decodeLogEntry, encodeLogEntry, type HistoryState, type LogRecord, sha256 } from './job-log-record.ts'
 import { packList, unpackList } from './packed-list.ts'
 
@@ -88,6 +88,11 @@ for (const [kind, record] of Object.entries(RECORDS)) {
     const stored = assertGolden(`log-${kind}.v1`, encodeLogEntry(entry))
     assert.deepEqual(decodeLogEntry(9, stored, 'golden'), { number: 9, ...entry })
   })
+}
+
+function encodeCheckpoint(content: CheckpointContent): { readonly state: Buffer; readonly metadata: Buffer } {
+  const state = Buffer.concat(content.parts.map((part) => part.bytes))
+  return { state, metadata: encodeMetadata(content, sha256(state)) }
 }
 
 test('a checkpoint of version 1 is readable and is written as ever', () => {

@@ -5,6 +5,7 @@
  */
 import { type Clock, MillraceError, type Random, type Storage } from '../../base/index.ts'
 import { type CheckpointContent, checkpointDamaged, decodeCheckpoint } from './checkpoint-metadata.ts'
+import { digestOf } from './checkpoint-store.ts'
 import { JobLog } from './job-log.ts'
 
 export interface SavepointPorts {
@@ -22,7 +23,7 @@ export async function readSavepoint(path: string, ports: SavepointPorts): Promis
   if (metadata === undefined || state === undefined) {
     throw checkpointDamaged(path, 'there is no savepoint or checkpoint (no _metadata and state) in this folder')
   }
-  const content = decodeCheckpoint({ metadata, state }, path)
+  const content = decodeCheckpoint({ metadata, state }, path, await digestOf([state], ports.clock))
   const needsSettling = content.parts.some((part) => part.role === 'committable')
   if (needsSettling && (await folder.read('settled')) === undefined && !(await isCommitted(path, content, ports))) {
     throw new MillraceError(

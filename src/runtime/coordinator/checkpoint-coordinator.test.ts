@@ -118,7 +118,7 @@ async function setup(options: Partial<CheckpointOptions> = {}): Promise<Setup> {
     tasks: TASKS,
     sourceTasks: TASKS,
     log,
-    store: new CheckpointStore(storage),
+    store: new CheckpointStore(storage, clock),
     ports: { clock, random, network, logger: silentLogger },
     send: (task, message) => {
       sent.push(`${describe(message)} to ${task.subtask}`)

@@ -94,7 +94,7 @@ export class JobCoordinator {
     this.#options = options
     const { storage, ports, plan } = options
     this.#log = new JobLog({ storage, clock: ports.clock, random: ports.random })
-    this.#store = new CheckpointStore(storage)
+    this.#store = new CheckpointStore(storage, ports.clock)
     this.#restarts = new RestartStrategy(backoffOf(plan.configuration, isCheckpointed(plan), ports.clock, ports.random))
     this.#mode = options.start.mode
     this.#begun.promise.catch(() => undefined)

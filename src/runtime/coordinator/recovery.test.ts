@@ -137,7 +137,7 @@ async function setup(sinks: readonly string[] = ['out']): Promise<Setup> {
   const clock = new SimulatedClock()
   const random = new SeededRandom(3)
   const log = new JobLog({ storage, clock, random })
-  const store = new CheckpointStore(storage)
+  const store = new CheckpointStore(storage, new SimulatedClock())
   const put = storage.putIfAbsent.bind(storage)
   storage.putIfAbsent = (path, bytes) => {
     const { record } = JSON.parse(Buffer.from(bytes).toString().split('\n')[0] ?? '')

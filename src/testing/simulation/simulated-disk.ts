@@ -45,8 +45,8 @@ export class SimulatedDisk {
       location: LOCATION,
       read: (path) => this.#do(process, 'read', path, () => this.objects.get(path)),
       list: (folder) => this.#do(process, 'list', folder, () => this.list(folder)),
-      write: (path, bytes) => {
-        const whole = Buffer.from(bytes)
+      write: (path, content) => {
+        const whole = content instanceof Uint8Array ? Buffer.from(content) : Buffer.concat(content)
         return this.#do(process, 'write', path, (torn) => {
           this.objects.set(path, torn ? whole.subarray(0, whole.length >> 1) : whole)
         })
