@@ -1,14 +1,15 @@
 /** Runs every task on the caller's thread and event loop: no worker threads, the same task code. */
 import type { JobGraph, RuntimePorts } from '../core/index.ts'
+import { EdgeEnds } from './channel/edge-ends.ts'
 import type { CoordinatorMessage, TaskFigures, TaskHost, TaskId, TaskMessage, TaskSpec } from './channel/messages.ts'
-import { NO_ENDS } from './task/task.ts'
 import { TaskSet } from './task-set.ts'
 
 export class LocalTaskHost implements TaskHost {
   readonly #tasks: TaskSet
 
   constructor(graph: JobGraph, ports: RuntimePorts) {
-    this.#tasks = new TaskSet({ graph, ports, endsOf: () => NO_ENDS })
+    const ends = new EdgeEnds({ thread: 0, threads: 1, peers: {}, random: ports.random })
+    this.#tasks = new TaskSet({ graph, ports, ends })
   }
 
   deploy(spec: TaskSpec, receive: (message: TaskMessage) => void): void {

@@ -5,6 +5,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert, type Clock, type LogFields, type Logger, type LogLevel } from '../base/index.ts'
 import type { JobGraph, RuntimePorts } from '../core/index.ts'
+import { EdgeEnds } from './channel/edge-ends.ts'
 import { textOf } from './channel/error-text.ts'
 import {
   coordinatorMessage,
@@ -14,7 +15,6 @@ import {
   specOf,
   type WorkerBirth,
 } from './channel/thread-messages.ts'
-import { NO_ENDS } from './task/task.ts'
 import { TaskSet } from './task-set.ts'
 
 type Post = (message: MessageFromWorker, transfer?: readonly ArrayBuffer[]) => void
@@ -66,8 +66,10 @@ class TaskServer {
 
   constructor(options: ServerOptions) {
     this.#options = options
-    const { graph, ports, logger } = options
-    this.#tasks = new TaskSet({ graph, ports: { ...ports, logger }, endsOf: () => NO_ENDS })
+    const { graph, ports, logger, birth } = options
+    const { index, threads, peers } = birth
+    const ends = new EdgeEnds({ thread: index, threads, peers, random: ports.random })
+    this.#tasks = new TaskSet({ graph, ports: { ...ports, logger }, ends })
   }
 
   receive(message: MessageToWorker): void {

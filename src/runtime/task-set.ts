@@ -1,6 +1,7 @@
 /** The tasks of one thread: makes them, passes letters on, and adds up what they tell about themselves. */
 import { toError } from '../base/index.ts'
 import type { JobGraph, RuntimePorts } from '../core/index.ts'
+import type { EdgeEnds } from './channel/edge-ends.ts'
 import {
   type CoordinatorMessage,
   type TaskFigures,
@@ -9,13 +10,12 @@ import {
   type TaskSpec,
   taskKey,
 } from './channel/messages.ts'
-import { Task, type TaskEnds } from './task/task.ts'
+import { Task } from './task/task.ts'
 
 export interface TaskSetOptions {
   readonly graph: JobGraph
   readonly ports: RuntimePorts
-  /** The ends of the edges of one task. */
-  endsOf(task: TaskId): TaskEnds
+  readonly ends: EdgeEnds
 }
 
 export class TaskSet {
@@ -27,10 +27,10 @@ export class TaskSet {
   }
 
   deploy(spec: TaskSpec, report: (message: TaskMessage) => void): void {
-    const { graph, ports, endsOf } = this.#options
+    const { graph, ports, ends } = this.#options
     let task: Task
     try {
-      task = new Task({ graph, spec, ports, ends: endsOf(spec.task), report })
+      task = new Task({ graph, spec, ports, ends: ends.endsOf(spec.task.subtask, spec.attempt), report })
     } catch (error) {
       // Nothing was opened: there is nothing to close.
       report({ kind: 'failed', error: toError(error) })

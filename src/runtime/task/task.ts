@@ -44,7 +44,7 @@ export interface TaskOptions {
   readonly report: (message: TaskMessage) => void
 }
 
-export const NO_ENDS: TaskEnds = {
+const NO_ENDS: TaskEnds = {
   createInput: () => assert(false, 'a task with edges has ends to them') as never,
   createOutput: () => assert(false, 'a task with edges has ends to them') as never,
 }
