@@ -13,8 +13,6 @@ export interface FileCommittable {
   readonly count: number
 }
 
-const PREFIX = 'file'
-
 /** Everything that was committed, transaction by transaction, each in the order in which it was written. */
 export function committedLines(directory: string): string[] {
   return readdirSync(directory)
@@ -23,17 +21,17 @@ export function committedLines(directory: string): string[] {
     .flatMap((name) => readFileSync(join(directory, name), 'utf8').split('\n').filter(Boolean))
 }
 
-export function fileSink(directory: string): Sink<string, FileCommittable> {
+export function fileSink(directory: string, prefix = 'file'): Sink<string, FileCommittable> {
   mkdirSync(directory, { recursive: true })
   return {
-    createWriter: (context) => new FileWriter(directory, context),
+    createWriter: (context) => new FileWriter(directory, prefix, context),
     transactional: {
       committableSerializer: {
         version: 1,
         serialize: (value) => Buffer.from(JSON.stringify(value)),
         deserialize: (_version, bytes) => JSON.parse(Buffer.from(bytes).toString()),
       },
-      ownershipKey: PREFIX,
+      ownershipKey: prefix,
       describeCommittable: (one) => ({
         transactionalId: one.id,
         producer: one.id,
@@ -41,7 +39,7 @@ export function fileSink(directory: string): Sink<string, FileCommittable> {
         beganAtMs: 0,
         records: { out: one.count },
       }),
-      createLedger: () => ledgerOf(directory),
+      createLedger: () => ledgerOf(directory, prefix),
     },
     describe: () => ({ kind: 'file', directory }),
   }
@@ -54,13 +52,15 @@ function numbersOf(name: string): number[] {
 class FileWriter implements SinkWriter<string, FileCommittable> {
   readonly blocked = false
   readonly #directory: string
+  readonly #prefix: string
   readonly #context: SinkWriterContext
   #lines: string[] = []
   #flushed: FileCommittable[] = []
   readonly #listed = new Map<number, readonly FileCommittable[]>()
 
-  constructor(directory: string, context: SinkWriterContext) {
+  constructor(directory: string, prefix: string, context: SinkWriterContext) {
     this.#directory = directory
+    this.#prefix = prefix
     this.#context = context
   }
 
@@ -75,7 +75,7 @@ class FileWriter implements SinkWriter<string, FileCommittable> {
     this.#lines = []
     if (lines.length > 0) {
       const { attempt, subtask } = this.#context
-      const id = `${PREFIX}-${attempt}-${subtask}-${checkpoint}`
+      const id = `${this.#prefix}-${attempt}-${subtask}-${checkpoint}`
       writeFileSync(join(this.#directory, `${id}.open`), `${lines.join('\n')}\n`)
       this.#flushed.push({ id, barrier: checkpoint, count: lines.length })
     }
@@ -107,7 +107,7 @@ function end(directory: string, id: string): 'committed' | 'gone' {
   return 'committed'
 }
 
-function ledgerOf(directory: string): TransactionLedger<FileCommittable> {
+function ledgerOf(directory: string, prefix: string): TransactionLedger<FileCommittable> {
   const openIds = (): string[] =>
     readdirSync(directory)
       .filter((name) => name.endsWith('.open'))
@@ -115,7 +115,7 @@ function ledgerOf(directory: string): TransactionLedger<FileCommittable> {
   const abort = async (id: string): Promise<void> => rmSync(join(directory, `${id}.open`), { force: true })
   return {
     plan: async ({ parallelism, poolBound }) => ({
-      attempt: { clusterId: 'files', prefix: PREFIX, naming: 'INCREMENTING', parallelism, poolBound },
+      attempt: { clusterId: 'files', prefix, naming: 'INCREMENTING', parallelism, poolBound },
       settings: { poolBound, transactionTimeoutMs: 60_000 },
     }),
     inspect: async (committables) =>
