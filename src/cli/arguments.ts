@@ -14,7 +14,10 @@ export interface RunCommand {
   readonly kind: 'run'
   readonly jobFile: string
   readonly start: StartOptions
+  /** What -D and -p say; the file of settings lies beneath. */
   readonly configuration: Configuration
+  /** Undefined: `millrace.yaml` beside the job, if there is one. */
+  readonly configFile: string | undefined
   readonly logLevel: LogLevel
   readonly quiet: boolean
   /** Undefined: as many as suit the job's parallelism and this machine. */
@@ -41,6 +44,7 @@ const OPTIONS = {
   rewind: { type: 'boolean' },
   'allow-non-restored-state': { type: 'boolean' },
   define: { type: 'string', short: 'D', multiple: true },
+  config: { type: 'string' },
   'log-level': { type: 'string' },
   quiet: { type: 'boolean' },
   'cpu-prof': { type: 'boolean' },
@@ -73,6 +77,7 @@ export function parseCommandLine(args: readonly string[]): Command {
       allowNonRestoredState: values['allow-non-restored-state'] ?? false,
     },
     configuration: configurationOf(values.define ?? [], values.parallelism),
+    configFile: values.config,
     logLevel: logLevelOf(values['log-level']),
     quiet: values.quiet ?? false,
     threads: threadsOf(values.threads),

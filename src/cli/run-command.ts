@@ -8,13 +8,16 @@ import type { RuntimePorts } from '../core/index.ts'
 import type { JobExecutionResult } from '../runtime/index.ts'
 import { type JobClient, startJob } from '../stream/index.ts'
 import type { RunCommand } from './arguments.ts'
+import { configurationOf } from './configuration-file.ts'
 import { loadJob } from './load-job.ts'
 import { ProgressLine } from './progress-line.ts'
 
 export async function runCommand(command: RunCommand): Promise<number> {
   // Loaded only when wanted: the inspector is nothing that a job needs. Before the job, so that its start is seen too.
   if (command.profiles !== undefined) (await import('./profiles.ts')).startProfiles(command.profiles)
-  const job = await loadJob(command.jobFile)
+  const { jobFile, configFile } = command
+  const configuration = await configurationOf({ named: configFile, jobFile, defines: command.configuration })
+  const job = await loadJob(jobFile)
   const ports: RuntimePorts = {
     clock: new SystemClock(),
     random: new SystemRandom(),
@@ -26,7 +29,7 @@ export async function runCommand(command: RunCommand): Promise<number> {
     module: pathToFileURL(resolve(command.jobFile)),
     ...(command.threads === undefined ? {} : { threads: command.threads }),
     args: command.jobArguments,
-    configuration: command.configuration,
+    configuration,
     start: command.start,
   })
   const progress = command.quiet ? undefined : new ProgressLine(client, ports.clock, process.stderr)

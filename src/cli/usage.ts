@@ -14,6 +14,7 @@ Options of run:
       --rewind                   with -s: go back to it again
       --allow-non-restored-state give up stored state of operators that are no longer in the job
   -D key=value                   a configuration key, e.g. -D execution.checkpointing.dir=/var/lib/millrace
+      --config FILE              settings by the same keys (default: millrace.yaml beside the job, if there is one); -D wins
       --log-level LEVEL          debug, info, warn (default) or error, on standard error
       --quiet                    no progress line
       --cpu-prof, --heap-prof    write a profile at the end, for the developer tools of Chrome or for speedscope
