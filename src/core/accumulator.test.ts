@@ -60,9 +60,15 @@ test('one object that several subtasks of a thread added counts once', () => {
   assert.deepEqual([...merged], [['n', { kind: 'sum', sum: 5 }]])
 })
 
-test('a name used twice in a function, or for two kinds in a job, is refused', () => {
+test('a name used twice in a function is refused, and two kinds of one name are kept apart', () => {
   const refused = (error: unknown): boolean => MillraceError.is(error) && error.code === 'OPTION_INVALID'
   const registry = subtask({ n: new IntCounter() })
   assert.throws(() => registry.add('n', new IntCounter()), refused)
-  assert.throws(() => mergedAccumulators([registry, subtask({ n: new Maximum() })]), refused)
+  assert.deepEqual(
+    [...mergedAccumulators([registry, subtask({ n: filled(new Maximum(), 3) })])],
+    [
+      ['n', { kind: 'sum', sum: 0 }],
+      ['n (maximum)', { kind: 'maximum', extreme: 3 }],
+    ],
+  )
 })

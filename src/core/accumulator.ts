@@ -101,8 +101,15 @@ export class Histogram implements Accumulator<number> {
   }
 }
 
-/** Throws OPTION_INVALID for two accumulators of one name that are of different kinds. */
-export function mergeAccumulators(name: string, left: AccumulatorValue, right: AccumulatorValue): AccumulatorValue {
+/** Adds to what is there under that name. One of another kind goes under a name that says so, because a job has ended by then. */
+export function mergeAccumulator(into: Map<string, AccumulatorValue>, name: string, value: AccumulatorValue): void {
+  const before = into.get(name)
+  const merged = before === undefined ? value : mergedValue(before, value)
+  if (merged !== undefined) into.set(name, merged)
+  else mergeAccumulator(into, `${name} (${value.kind})`, value)
+}
+
+function mergedValue(left: AccumulatorValue, right: AccumulatorValue): AccumulatorValue | undefined {
   if (left.kind === 'sum' && right.kind === 'sum') return { kind: 'sum', sum: left.sum + right.sum }
   if (left.kind === 'minimum' && right.kind === 'minimum') {
     return { kind: 'minimum', extreme: Math.min(left.extreme, right.extreme) }
@@ -121,10 +128,7 @@ export function mergeAccumulators(name: string, left: AccumulatorValue, right: A
     for (const [value, count] of right.counts) counts.set(value, (counts.get(value) ?? 0) + count)
     return { kind: 'histogram', counts: [...counts] }
   }
-  throw new MillraceError(
-    'OPTION_INVALID',
-    `accumulator "${name}" is ${left.kind} in one place and ${right.kind} in another; each name is of one kind in the whole job`,
-  )
+  return undefined
 }
 
 /** What a job's result shows: a number, a list, or the counts of a histogram by value in ascending order. */
@@ -176,8 +180,7 @@ export function mergedAccumulators(registries: Iterable<AccumulatorRegistry>): M
     for (const [name, accumulator] of registry.entries()) {
       if (seen.has(accumulator)) continue
       seen.add(accumulator)
-      const before = merged.get(name)
-      merged.set(name, before === undefined ? accumulator.value : mergeAccumulators(name, before, accumulator.value))
+      mergeAccumulator(merged, name, accumulator.value)
     }
   }
   return merged

@@ -3,6 +3,7 @@ export {
   AccumulatorRegistry,
   type AccumulatorValue,
   AverageAccumulator,
+  accumulatorResult,
   DoubleCounter,
   Histogram,
   IntCounter,
@@ -10,6 +11,8 @@ export {
   LongCounter,
   Maximum,
   Minimum,
+  mergeAccumulator,
+  mergedAccumulators,
 } from './accumulator.ts'
 export { type AttemptId, attemptId, type CheckpointId, checkpointId, type SubtaskIndex, subtaskIndex } from './brand.ts'
 export { Configuration } from './configuration.ts'

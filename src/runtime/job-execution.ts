@@ -139,7 +139,7 @@ class LocalJobExecution implements JobExecution {
         durationMs: clock.monotonic() - beganMs,
         recordsIn,
         recordsOut,
-        accumulators: {},
+        accumulators: this.#coordinator.accumulators(),
       }
     } catch (error) {
       this.#ended = true

@@ -1,5 +1,5 @@
 /** Runs every task on the caller's thread and event loop: no worker threads, the same task code. */
-import type { JobGraph, RuntimePorts } from '../core/index.ts'
+import type { AccumulatorValue, JobGraph, RuntimePorts } from '../core/index.ts'
 import { EdgeEnds } from './channel/edge-ends.ts'
 import type { CoordinatorMessage, TaskFigures, TaskHost, TaskId, TaskMessage, TaskSpec } from './channel/messages.ts'
 import { TaskSet } from './task-set.ts'
@@ -26,5 +26,9 @@ export class LocalTaskHost implements TaskHost {
 
   metrics(): Map<string, number> {
     return this.#tasks.metrics()
+  }
+
+  accumulators(): ReadonlyMap<string, AccumulatorValue> {
+    return this.#tasks.accumulators()
   }
 }

@@ -13,7 +13,9 @@ import {
   type MessageToWorker,
   plainMessage,
   specOf,
+  transferOf,
   type WorkerBirth,
+  type WorkerFigures,
 } from './channel/thread-messages.ts'
 import { TaskSet } from './task-set.ts'
 
@@ -31,7 +33,7 @@ export async function serveTasks(options: TaskServerOptions): Promise<void> {
   const port = parentPort
   assert(port !== null, 'tasks are served on a worker thread')
   const birth = workerData as WorkerBirth
-  const post: Post = (message) => port.postMessage(message)
+  const post: Post = (message, transfer = []) => port.postMessage(message, transfer)
   const logger = forwardingLogger(post)
   const early: MessageToWorker[] = []
   let receive = (message: MessageToWorker): void => {
@@ -79,8 +81,9 @@ class TaskServer {
         const { task } = message.spec
         this.#tasks.deploy(specOf(message.spec), (said) => {
           // What a closed task counted is the last that is heard of it.
-          if (said.kind === 'closed') this.#tellFigures()
-          post({ kind: 'from-task', task, message: plainMessage(said) })
+          if (said.kind === 'closed') this.#tellFigures({ accumulators: this.#tasks.accumulators() })
+          const plain = plainMessage(said)
+          post({ kind: 'from-task', task, message: plain }, transferOf(plain))
         })
         return
       }
@@ -95,8 +98,8 @@ class TaskServer {
     }
   }
 
-  #tellFigures(): void {
-    this.#options.post({ kind: 'figures', figures: this.#tasks.figures(), metrics: this.#tasks.metrics() })
+  #tellFigures(also: Pick<WorkerFigures, 'accumulators'> = {}): void {
+    this.#options.post({ kind: 'figures', figures: this.#tasks.figures(), metrics: this.#tasks.metrics(), ...also })
   }
 }
 

@@ -1,6 +1,6 @@
 /** The tasks of one thread: makes them, passes letters on, and adds up what they tell about themselves. */
 import { toError } from '../base/index.ts'
-import type { JobGraph, RuntimePorts } from '../core/index.ts'
+import { type AccumulatorValue, type JobGraph, mergedAccumulators, type RuntimePorts } from '../core/index.ts'
 import type { EdgeEnds } from './channel/edge-ends.ts'
 import {
   type CoordinatorMessage,
@@ -53,6 +53,10 @@ export class TaskSet {
     const metrics = new Map<string, number>()
     for (const task of this.#tasks.values()) task.metrics(metrics)
     return metrics
+  }
+
+  accumulators(): ReadonlyMap<string, AccumulatorValue> {
+    return mergedAccumulators([...this.#tasks.values()].flatMap((task) => task.accumulators))
   }
 }
 

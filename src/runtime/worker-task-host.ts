@@ -5,7 +5,7 @@
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import { describeError, MillraceError, type Timer } from '../base/index.ts'
-import type { RuntimePorts } from '../core/index.ts'
+import { type AccumulatorValue, mergeAccumulator, type RuntimePorts } from '../core/index.ts'
 import { errorOf } from './channel/error-text.ts'
 import {
   type CoordinatorMessage,
@@ -16,7 +16,7 @@ import {
   type TaskSpec,
   taskKey,
 } from './channel/messages.ts'
-import { type MessageFromWorker, taskMessage, type WorkerFigures } from './channel/thread-messages.ts'
+import { type MessageFromWorker, plainSpec, taskMessage, type WorkerFigures } from './channel/thread-messages.ts'
 import { sumOf } from './task-set.ts'
 import { type ThreadSettings, WorkerThread } from './worker-thread.ts'
 
@@ -55,7 +55,7 @@ export class WorkerTaskHost implements TaskHost {
     const key = taskKey(spec.task)
     seat.tasks.set(key, { task: spec.task, receive })
     seat.unclosed.add(key)
-    seat.thread.post({ kind: 'deploy', spec })
+    seat.thread.post({ kind: 'deploy', spec: plainSpec(spec) })
   }
 
   send(task: TaskId, message: CoordinatorMessage): void {
@@ -69,6 +69,16 @@ export class WorkerTaskHost implements TaskHost {
 
   metrics(): Map<string, number> {
     return new Map((this.#seats ?? []).flatMap((seat) => [...seat.last.metrics]))
+  }
+
+  accumulators(): ReadonlyMap<string, AccumulatorValue> {
+    const merged = new Map<string, AccumulatorValue>()
+    for (const { last } of this.#seats ?? []) {
+      for (const [name, value] of last.accumulators ?? []) {
+        mergeAccumulator(merged, name, value)
+      }
+    }
+    return merged
   }
 
   #seatOf(task: TaskId): Seat {
@@ -124,7 +134,7 @@ export class WorkerTaskHost implements TaskHost {
         return
       }
       case 'figures':
-        seat.last = message
+        seat.last = { ...message, accumulators: message.accumulators ?? seat.last.accumulators ?? new Map() }
         return
       case 'log':
         this.#options.ports.logger[message.level]({ ...message.fields }, message.message)

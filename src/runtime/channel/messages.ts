@@ -3,8 +3,9 @@
  * into text), so that the same two sides meet on one thread or across threads.
  */
 
-import type { SinkAttemptSettings, VersionedBytes } from '../../core/index.ts'
+import type { AccumulatorValue, SinkAttemptSettings, VersionedBytes } from '../../core/index.ts'
 import type { CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
+import type { KeyedPart } from '../state/hosted-state.ts'
 
 /** A task is one subtask of one chain; the chain is named by its first node. */
 export interface TaskId {
@@ -28,6 +29,12 @@ export interface TaskSpec {
   readonly sinkSettings: Readonly<Record<string, SinkAttemptSettings>>
   /** Operators' own state, by uid. */
   readonly restored: Readonly<Record<string, readonly VersionedBytes[]>>
+  /** Keyed state by uid: the parts that hold something of this subtask's key groups. */
+  readonly keyed: Readonly<Record<string, readonly KeyedPart[]>>
+  /** Lists of all subtasks by uid, in the same order for each. */
+  readonly lists: Readonly<Record<string, readonly VersionedBytes[]>>
+  /** Stored state that an operator does not ask for is given up. */
+  readonly allowNonRestoredState: boolean
 }
 
 export type CoordinatorMessage =
@@ -66,4 +73,6 @@ export interface TaskHost {
   figures(): TaskFigures
   /** All metrics by `<uid>.<subtask>.<name>`. */
   metrics(): Map<string, number>
+  /** What the job's functions counted, merged over all tasks. Complete once they are closed. */
+  accumulators(): ReadonlyMap<string, AccumulatorValue>
 }

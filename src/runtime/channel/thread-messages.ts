@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads'
 import type { LogLevel } from '../../base/index.ts'
-import type { VersionedBytes } from '../../core/index.ts'
+import type { AccumulatorValue, VersionedBytes } from '../../core/index.ts'
 import { type ErrorText, errorOf, textOf } from './error-text.ts'
 import type { CoordinatorMessage, TaskFigures, TaskId, TaskMessage, TaskSpec } from './messages.ts'
 
@@ -36,6 +36,8 @@ export type PlainTaskMessage =
 export interface WorkerFigures {
   readonly figures: TaskFigures
   readonly metrics: ReadonlyMap<string, number>
+  /** Told when a task has closed. */
+  readonly accumulators?: ReadonlyMap<string, AccumulatorValue>
 }
 
 export type MessageFromWorker =
@@ -63,9 +65,28 @@ export function coordinatorMessage(message: CoordinatorMessage): CoordinatorMess
   return message.kind === 'assign-splits' ? { ...message, splits: message.splits.map(withBuffer) } : message
 }
 
+/** A spec on its way to a worker: with the bytes of this task alone, and not with all that they are views of. */
+export function plainSpec(spec: TaskSpec): TaskSpec {
+  return withParts(spec, (part) => ({ ...part, bytes: ownBytes(part.bytes) }))
+}
+
 export function specOf(spec: TaskSpec): TaskSpec {
-  const restored = Object.entries(spec.restored).map(([uid, parts]) => [uid, parts.map(withBuffer)] as const)
-  return { ...spec, restored: Object.fromEntries(restored) }
+  return withParts(spec, withBuffer)
+}
+
+/** What can go with a message without being copied: keyed state, which nobody else holds. */
+export function transferOf(message: PlainTaskMessage): ArrayBuffer[] {
+  if (message.kind !== 'snapshot') return []
+  return message.parts.flatMap(({ role, bytes: { buffer } }) =>
+    role === 'keyed' && buffer instanceof ArrayBuffer ? [buffer] : [],
+  )
+}
+
+function withParts(spec: TaskSpec, change: <Part extends VersionedBytes>(part: Part) => Part): TaskSpec {
+  const each = <Part extends VersionedBytes>(
+    parts: Readonly<Record<string, readonly Part[]>>,
+  ): Record<string, Part[]> => Object.fromEntries(Object.entries(parts).map(([uid, some]) => [uid, some.map(change)]))
+  return { ...spec, restored: each(spec.restored), keyed: each(spec.keyed), lists: each(spec.lists) }
 }
 
 /** A view of a large pool would bring the whole pool along. */

@@ -6,19 +6,26 @@
  * `_metadata` VERSION_1: JSON `{"v":1,"job":…,"checkpoint":…,"attempt":…,"lineage":…,"id":…,"at":…,"final":…,
  * "stateBytes":…,"stateDigest":…,"parts":[{"uid","role","subtask","version","at","length"}]}`. Roles: `enumerator`, `split`
  * (one part a split), `committable` (one part a transaction), `operator` (a subtask's own state).
+ *
+ * `_metadata` VERSION_2: the same with two roles more: `list` (a subtask's lists), and `keyed` (state of some key groups), whose
+ * parts also say which: `"groups":[first,last]`.
  */
 import { MillraceError } from '../../base/index.ts'
 import type { VersionedBytes } from '../../core/index.ts'
+import type { KeyGroups } from '../state/hosted-state.ts'
 import { sha256 } from './job-log-record.ts'
 
 const VERSION_1 = 1
+const VERSION_2 = 2
 
-export type PartRole = 'enumerator' | 'split' | 'committable' | 'operator'
+export type PartRole = 'enumerator' | 'split' | 'committable' | 'operator' | 'list' | 'keyed'
 
 export interface CheckpointPart extends VersionedBytes {
   readonly uid: string
   readonly role: PartRole
   readonly subtask: number
+  /** Of a keyed part: the first and the last key group of which it holds something. */
+  readonly groups?: KeyGroups
 }
 
 export interface CheckpointContent {
@@ -40,6 +47,7 @@ interface StoredPart {
   readonly version: number
   readonly at: number
   readonly length: number
+  readonly groups?: KeyGroups
 }
 
 type StoredMetadata = Omit<CheckpointContent, 'parts'> & {
@@ -58,12 +66,13 @@ export interface EncodedCheckpoint {
 export function encodeMetadata(content: CheckpointContent, stateDigest: string): Buffer {
   const parts: StoredPart[] = []
   let at = 0
-  for (const { uid, role, subtask, version, bytes } of content.parts) {
-    parts.push({ uid, role, subtask, version, at, length: bytes.byteLength })
+  for (const { uid, role, subtask, version, bytes, groups } of content.parts) {
+    const length = bytes.byteLength
+    parts.push({ uid, role, subtask, version, at, length, ...(groups === undefined ? {} : { groups }) })
     at += bytes.byteLength
   }
   const stored: StoredMetadata = {
-    v: VERSION_1,
+    v: content.parts.some(({ role }) => role === 'list' || role === 'keyed') ? VERSION_2 : VERSION_1,
     job: content.job,
     checkpoint: content.checkpoint,
     attempt: content.attempt,
@@ -103,7 +112,8 @@ function parseMetadata(metadata: Buffer, where: string): StoredMetadata {
   } catch (error) {
     throw checkpointDamaged(where, 'its _metadata is not readable', error)
   }
-  if (stored?.v !== VERSION_1) throw checkpointDamaged(where, `its version ${stored?.v} is not known to this millrace`)
+  if (stored?.v !== VERSION_1 && stored?.v !== VERSION_2)
+    throw checkpointDamaged(where, `its version ${stored?.v} is not known to this millrace`)
   return stored
 }
 

@@ -5,11 +5,12 @@
  */
 import { describeError, MillraceError, type Timer, toError } from '../../base/index.ts'
 import type { RuntimePorts, SinkAttemptSettings, VersionedBytes } from '../../core/index.ts'
-import type { TaskHost, TaskId, TaskMessage } from '../channel/messages.ts'
+import type { TaskHost, TaskId, TaskMessage, TaskSpec } from '../channel/messages.ts'
 import { taskKey } from '../channel/messages.ts'
 import type { CheckpointContent, CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
 import type { JobLog } from '../checkpoint/job-log.ts'
+import { intersects, type KeyedPart, keyGroupsOfSubtask } from '../state/hosted-state.ts'
 import { CheckpointCoordinator, type CheckpointFigures, type FinalReason } from './checkpoint-coordinator.ts'
 import { EnumeratorHost } from './enumerator-host.ts'
 import type { JobPlan, StartOptions } from './job-plan.ts'
@@ -145,12 +146,7 @@ export class Execution {
   }
 
   #spec(task: TaskId): Parameters<TaskHost['deploy']>[0] {
-    const { plan, log, intervalMs, sinkSettings, restored } = this.#options
-    const state: Record<string, VersionedBytes[]> = {}
-    const own = plan.uidsOf.get(task.chain)
-    for (const part of restored?.parts ?? []) {
-      if (part.role === 'operator' && own?.has(part.uid) === true) (state[part.uid] ??= []).push(part)
-    }
+    const { plan, log, intervalMs, sinkSettings, restored, start } = this.#options
     return {
       task,
       attempt: log.attempt,
@@ -160,7 +156,8 @@ export class Execution {
       watermarkIntervalMs: plan.configuration.get('watermarkIntervalMs'),
       maxParallelism: plan.configuration.get('maxParallelism'),
       sinkSettings,
-      restored: state,
+      ...restoredState(plan, task, restored),
+      allowNonRestoredState: start.allowNonRestoredState,
     }
   }
 
@@ -266,4 +263,29 @@ export class Execution {
       next: 'The process must end, because a new attempt may only begin when these are gone.',
     })
   }
+}
+
+/** The stored state of a task's operators. Of keyed state, the parts that hold something of its key groups. */
+function restoredState(
+  plan: JobPlan,
+  task: TaskId,
+  content: CheckpointContent | undefined,
+): Pick<TaskSpec, 'restored' | 'keyed' | 'lists'> {
+  const restored: Record<string, VersionedBytes[]> = {}
+  const lists: Record<string, VersionedBytes[]> = {}
+  const keyed: Record<string, KeyedPart[]> = {}
+  const own = plan.uidsOf.get(task.chain)
+  const nodes = new Map(plan.operators.map((node) => [node.uid, node]))
+  for (const part of content?.parts ?? []) {
+    if (own?.has(part.uid) !== true) continue
+    if (part.role === 'operator') (restored[part.uid] ??= []).push(part)
+    else if (part.role === 'list') (lists[part.uid] ??= []).push(part)
+    else if (part.role === 'keyed' && part.groups !== undefined) {
+      const node = nodes.get(part.uid)
+      if (node === undefined) continue
+      const groups = keyGroupsOfSubtask(node.maxParallelism, node.parallelism, task.subtask)
+      if (intersects(part.groups, groups)) (keyed[part.uid] ??= []).push({ ...part, groups: part.groups })
+    }
+  }
+  return { restored, keyed, lists }
 }

@@ -3,8 +3,8 @@
  * until the job finished, was stopped or cancelled, or failed for good. The states are in SPEC.md.
  */
 import { assert, describeError, MillraceError, type Storage, type StorageLock, toError } from '../../base/index.ts'
-import type { RuntimePorts, SinkAttemptSettings } from '../../core/index.ts'
-import { attemptId } from '../../core/index.ts'
+import type { AccumulatorValue, RuntimePorts, SinkAttemptSettings } from '../../core/index.ts'
+import { accumulatorResult, attemptId } from '../../core/index.ts'
 import type { TaskFigures, TaskHost } from '../channel/messages.ts'
 import type { CheckpointContent } from '../checkpoint/checkpoint-metadata.ts'
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
@@ -117,6 +117,12 @@ export class JobCoordinator {
       },
       restarts: this.#restarts.restarts,
     }
+  }
+
+  /** Of the last execution, by name, as the job's result shows them. */
+  accumulators(): Readonly<Record<string, unknown>> {
+    const all = this.#host?.accumulators() ?? new Map<string, AccumulatorValue>()
+    return Object.fromEntries([...all].map(([name, value]) => [name, accumulatorResult(value)]))
   }
 
   metrics(): Map<string, number> {

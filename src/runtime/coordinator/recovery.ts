@@ -12,7 +12,7 @@ import {
   type RuntimePorts,
   type TransactionState,
 } from '../../core/index.ts'
-import type { CheckpointContent } from '../checkpoint/checkpoint-metadata.ts'
+import type { CheckpointContent, CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
 import type { JobLog } from '../checkpoint/job-log.ts'
 import type { PastCheckpoint } from '../checkpoint/job-log-record.ts'
@@ -265,13 +265,18 @@ async function fenceEarlierAttempts(options: RecoveryOptions): Promise<void> {
 }
 
 function checkGraphTakes(options: RecoveryOptions, content: CheckpointContent): void {
-  const known = new Set(options.plan.graph.nodes.map((node) => node.uid))
-  const orphans = new Set(content.parts.filter((part) => !known.has(part.uid)).map((part) => part.uid))
+  const { nodes } = options.plan.graph
+  const known = new Set(nodes.map((node) => node.uid))
+  const keyed = new Set(
+    nodes.flatMap((node) => (node.kind === 'operator' && node.keyOf !== undefined ? [node.uid] : [])),
+  )
+  const taken = ({ uid, role }: CheckpointPart): boolean => (role === 'keyed' ? keyed : known).has(uid)
+  const orphans = new Set(content.parts.filter((part) => !taken(part)).map((part) => part.uid))
   if (orphans.size === 0 || options.start.allowNonRestoredState) return
   const names = [...orphans].map((uid) => `"${uid}"`).join(', ')
   throw new MillraceError(
     'STATE_NOT_RESTORED',
-    `checkpoint ${content.checkpoint} holds state of operators that are not in the job: uid ${names}`,
+    `checkpoint ${content.checkpoint} holds state of operators that are not in the job, or have no keyed state there: uid ${names}`,
     {
       next:
         'Nothing was lost: the checkpoint is untouched. Give the operators their former uid, or give this state up with ' +

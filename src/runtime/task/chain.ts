@@ -14,6 +14,7 @@ import {
   MetricRegistry,
   NO_OUTPUT,
   type Operator,
+  type OperatorContext,
   type Output,
   type RuntimeContext,
   type RuntimePorts,
@@ -23,12 +24,16 @@ import {
 import type { OutputEdge } from '../channel/exchange.ts'
 import type { TaskSpec } from '../channel/messages.ts'
 import type { PlannedChain, PlannedEdge } from '../plan/physical-plan.ts'
+import type { HostedKeyedState } from '../state/hosted-state.ts'
+import { KeyedInput, OperatorState } from './operator-state.ts'
 import { SinkOperator } from './sink-operator.ts'
 
 export interface ChainedOperator {
   readonly node: GraphNode
   readonly operator: Operator<unknown>
   readonly metrics: MetricRegistry
+  readonly state?: OperatorState
+  readonly accumulators?: AccumulatorRegistry
 }
 
 export interface ChainOptions {
@@ -58,6 +63,7 @@ export class Chain {
   readonly edges: readonly OutputEdge[]
   readonly #blocking: readonly Blocking[]
   readonly #gathering: readonly Operator<unknown>[]
+  readonly #keyed: readonly HostedKeyedState[]
 
   constructor(options: ChainOptions) {
     const parts: Parts = { ...options, operators: [], edges: [] }
@@ -68,6 +74,42 @@ export class Chain {
     const operators = this.operators.map((chained) => chained.operator)
     this.#blocking = [...operators.filter((operator) => operator.writable !== undefined), ...this.edges]
     this.#gathering = operators.filter((operator) => operator.inputDry !== undefined)
+    this.#keyed = this.operators.flatMap(({ state }) => (state?.keyed === undefined ? [] : [state.keyed]))
+  }
+
+  /** Keyed state is being captured: `capture` is to be called between elements. */
+  get capturing(): boolean {
+    for (const keyed of this.#keyed) if (keyed.capturing) return true
+    return false
+  }
+
+  capture(budgetMs: number): void {
+    for (const keyed of this.#keyed) if (keyed.capturing) keyed.step(budgetMs)
+  }
+
+  /** When the next processing-time timer is due; undefined when there is none. */
+  get nextTimer(): number | undefined {
+    let next: number | undefined
+    for (const { nextProcessingTimer } of this.#keyed) {
+      if (nextProcessingTimer !== undefined && (next === undefined || nextProcessingTimer < next)) {
+        next = nextProcessingTimer
+      }
+    }
+    return next
+  }
+
+  /** Calls when a timer was registered that is due before all others of its operator. */
+  onNextTimer(listener: () => void): void {
+    for (const keyed of this.#keyed) keyed.onNextProcessingTimer(listener)
+  }
+
+  fireTimers(nowMs: number): void {
+    for (const keyed of this.#keyed) keyed.fireProcessing(nowMs)
+  }
+
+  /** Nothing will be captured any more. */
+  closeState(): void {
+    for (const keyed of this.#keyed) keyed.close()
   }
 
   /** The input has nothing more at the moment: what was gathered leaves. */
@@ -139,10 +181,10 @@ function outputOf(parts: Parts, from: number, tag?: string): Output<unknown> {
   return outputs.length === 1 ? only : new FanOut(outputs)
 }
 
-function operatorOf(parts: Parts, node: GraphNode): Operator<unknown> {
+/** What feeds the node's operator. */
+function operatorOf(parts: Parts, node: GraphNode): Output<unknown> {
   const metrics = new MetricRegistry()
   const context = contextOf(parts, node, metrics)
-  let operator: Operator<unknown>
   switch (node.kind) {
     case 'source':
       return assert(false, `source ${node.uid} has an input`) as never
@@ -152,21 +194,32 @@ function operatorOf(parts: Parts, node: GraphNode): Operator<unknown> {
       const side = sideOutputs(parts, node)
       const sideOutput = (tag: string): Output<unknown> => side.get(tag) ?? NO_OUTPUT
       const accumulators = new AccumulatorRegistry()
-      const operatorList = (): never => assert(false, 'lists of a subtask are not hosted here yet') as never
-      operator = node.factory.create(
-        { ...context, time: parts.time, restored, sideOutput, accumulators, operatorList },
+      const state = new OperatorState(node, parts.spec, parts.ports)
+      const operatorList: OperatorContext['operatorList'] = (descriptor) => state.lists.list(descriptor)
+      const { keyed } = state
+      const operator = node.factory.create(
+        {
+          ...context,
+          time: parts.time,
+          restored,
+          sideOutput,
+          accumulators,
+          operatorList,
+          ...(keyed === undefined ? {} : { keyed }),
+        },
         output,
       )
-      break
+      parts.operators.push({ node, operator, metrics, state, accumulators })
+      return node.keyOf === undefined || keyed === undefined ? operator : new KeyedInput(node.keyOf, keyed, operator)
     }
-    case 'sink':
-      operator = sinkOperator(parts, node, metrics)
-      break
+    case 'sink': {
+      const operator = sinkOperator(parts, node, metrics)
+      parts.operators.push({ node, operator, metrics })
+      return operator
+    }
     default:
       return unreachable(node)
   }
-  parts.operators.push({ node, operator, metrics })
-  return operator
 }
 
 /** All of them are made with their operator, whether or not it ever asks: an edge is there for barriers too. */

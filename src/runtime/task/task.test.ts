@@ -189,6 +189,9 @@ class Rig {
         maxParallelism: 1,
         sinkSettings: {},
         restored: {},
+        keyed: {},
+        lists: {},
+        allowNonRestoredState: false,
       },
       ports: { clock, random: new SeededRandom(1), network, logger: silentLogger },
       report: (message) => {

@@ -6,6 +6,7 @@
  */
 import { assert, describeError, joint, type Timer, toError } from '../../base/index.ts'
 import {
+  type AccumulatorRegistry,
   type CheckpointId,
   checkpointId,
   ElementTime,
@@ -26,6 +27,10 @@ import type { TaskHead } from './task-head.ts'
 const POLL_RECORDS_MAX = 512
 /** Time between two turns of the event loop: long enough to cost nothing, short enough for I/O and timers. */
 const SLICE_MS = 4
+/** What a capture of keyed state gets between two polls. */
+const CAPTURE_MS = 2
+/** Timers further away are looked at again after this. */
+const TIMER_MS_MAX = 3_600_000
 /** The longest that an element waits for others to travel with while the input never runs dry (Flink: 100 ms). */
 const FLUSH_MS = 50
 
@@ -49,7 +54,7 @@ const NO_ENDS: TaskEnds = {
   createOutput: () => assert(false, 'a task with edges has ends to them') as never,
 }
 
-type Letter = CoordinatorMessage | { readonly kind: 'watermark-timer' } | { readonly kind: 'wake' }
+type Letter = CoordinatorMessage | { readonly kind: 'watermark-timer' | 'processing-timer' | 'wake' }
 
 /** `drained`: the end of input went through; `held`: a final barrier passed, nothing may be emitted; see SPEC.md. */
 type TaskState = 'opening' | 'running' | 'drained' | 'held' | 'failed' | 'closing'
@@ -69,6 +74,10 @@ export class Task {
   #failure: Error | undefined
   #abandon = false
   #watermarkTimer: Timer | undefined
+  /** For the next processing-time timer of keyed state. */
+  #stateTimer: Timer | undefined
+  #stateTimerDue: number | undefined
+  #timersDue = false
 
   constructor(options: TaskOptions) {
     this.#options = options
@@ -123,6 +132,11 @@ export class Task {
     for (const { node, metrics } of this.#chain.operators) read(node.uid, metrics)
   }
 
+  /** What the functions of this task counted. */
+  get accumulators(): readonly AccumulatorRegistry[] {
+    return this.#chain.operators.flatMap(({ accumulators }) => (accumulators === undefined ? [] : [accumulators]))
+  }
+
   /** Runs to the end. Never rejects: what goes wrong is reported, and `closed` is always the last word. */
   async run(): Promise<void> {
     const { report } = this.#options
@@ -154,8 +168,13 @@ export class Task {
   }
 
   async #open(): Promise<void> {
-    for (const { operator } of [...this.#chain.operators].reverse()) await operator.open?.()
+    for (const { operator, state } of [...this.#chain.operators].reverse()) {
+      await operator.open?.()
+      state?.opened()
+    }
     await this.#head.open()
+    this.#chain.onNextTimer(() => this.#armTimer())
+    this.#armTimer()
     const { clock } = this.#options.ports
     const { watermarkIntervalMs } = this.#options.spec
     if (!this.#periodic || watermarkIntervalMs <= 0) return
@@ -191,14 +210,19 @@ export class Task {
         sliceEndsMs = clock.monotonic() + SLICE_MS
         continue
       }
+      if (this.#chain.capturing) this.#chain.capture(CAPTURE_MS)
       if (this.#state !== 'running' && !head.barriersComeHere) {
-        await this.#mailbox.arrival()
+        await this.#pause()
         continue
       }
       if (this.#chain.blocked) {
         this.#chain.flush()
         this.#watch('chain', () => this.#chain.writable())
-        await this.#mailbox.arrival()
+        await this.#pause()
+        continue
+      }
+      if (this.#timersDue) {
+        this.#fireTimers()
         continue
       }
       const polledMs = clock.monotonic()
@@ -208,9 +232,32 @@ export class Task {
       else if (status === 'waiting') {
         this.#chain.inputDry()
         this.#watch('head', () => head.available())
-        await this.#mailbox.arrival()
+        await this.#pause()
       }
     }
+  }
+
+  /** Until something arrives; while keyed state is being captured only for a turn. */
+  #pause(): Promise<void> {
+    return this.#chain.capturing ? this.#options.ports.clock.nextTurn() : this.#mailbox.arrival()
+  }
+
+  /** Has the clock tell when the next processing-time timer is due. */
+  #armTimer(): void {
+    const { clock } = this.#options.ports
+    const next = this.#state === 'opening' || this.#state === 'running' ? this.#chain.nextTimer : undefined
+    if (next === undefined || (this.#stateTimerDue !== undefined && this.#stateTimerDue <= next)) return
+    this.#stateTimer?.cancel()
+    this.#stateTimerDue = next
+    const delayMs = Math.min(Math.max(next - clock.now(), 0), TIMER_MS_MAX)
+    this.#stateTimer = clock.setTimer(delayMs, () => this.#mailbox.put({ kind: 'processing-timer' }))
+  }
+
+  #fireTimers(): void {
+    this.#timersDue = false
+    this.#stateTimerDue = undefined
+    if (this.#state === 'running') this.#chain.fireTimers(this.#options.ports.clock.now())
+    this.#armTimer()
   }
 
   /** Has the mailbox told when something is ready. One watch of a kind at a time: waiting again adds nothing to it. */
@@ -246,6 +293,9 @@ export class Task {
       case 'watermark-timer':
         if (this.#state === 'running') this.#head.onPeriodicEmit()
         break
+      case 'processing-timer':
+        this.#timersDue = true
+        break
       case 'wake':
         break
     }
@@ -266,10 +316,15 @@ export class Task {
     const subtask = spec.task.subtask
     if (final) this.#state = 'held'
     const parts = this.#head.snapshot(checkpoint)
-    const pending = this.#chain.operators.map(async ({ node, operator }) => {
-      const state = await operator.snapshot?.(checkpoint, final)
-      if (state === undefined) return
-      parts.push({ uid: node.uid, role: node.kind === 'sink' ? 'committable' : 'operator', subtask, ...state })
+    const pending = this.#chain.operators.map(async ({ node, operator, state }) => {
+      const own = operator.snapshot?.(checkpoint, final)
+      const hosted = state?.snapshot(checkpoint)
+      // One of the two may fail while the other is still waited for.
+      hosted?.catch(() => undefined)
+      const stored = await own
+      const role = node.kind === 'sink' ? 'committable' : 'operator'
+      if (stored !== undefined) parts.push({ uid: node.uid, role, subtask, ...stored })
+      parts.push(...((await hosted) ?? []))
     })
     this.#chain.emitBarrier(checkpoint, final)
     joint('barrier-sent', { checkpoint, subtask })
@@ -306,6 +361,8 @@ export class Task {
   /** Everything is closed in reverse order of opening, each whatever the others do. */
   async #close(): Promise<void> {
     this.#watermarkTimer?.cancel()
+    this.#stateTimer?.cancel()
+    this.#chain.closeState()
     const { logger } = this.#options.ports
     const quietly = async (what: string, close: () => Promise<void> | undefined): Promise<void> => {
       try {
