@@ -102,6 +102,21 @@ test('a checkpoint of version 1 is readable and is written as ever', () => {
   assert.deepEqual(decodeCheckpoint({ state, metadata }, 'golden'), CONTENT)
 })
 
+test('a checkpoint with lists and keyed state, version 2, is readable and is written as ever', () => {
+  const content: CheckpointContent = {
+    ...CONTENT,
+    parts: [
+      ...CONTENT.parts,
+      { uid: 'count', role: 'list', subtask: 0, version: 1, bytes: Buffer.from('lists') },
+      { uid: 'count', role: 'keyed', subtask: 0, version: 1, bytes: Buffer.from('keyed'), groups: [0, 63] },
+    ],
+  }
+  const encoded = encodeCheckpoint(content)
+  const state = assertGolden('checkpoint-state.v2', encoded.state)
+  const metadata = assertGolden('checkpoint-metadata.v2', encoded.metadata)
+  assert.deepEqual(decodeCheckpoint({ state, metadata }, 'golden'), content)
+})
+
 test('every byte of a log record is covered by its checksum', () => {
   const stored = readFileSync(golden('log-committed.v1'))
   for (let at = 0; at < stored.length; at++) {

@@ -11,8 +11,8 @@ import { keyOf, type PrimitiveKey } from './primitive-key.ts'
 import type { Entry, StateTable } from './state-table.ts'
 import type { Timer } from './timer-queue.ts'
 
-/** A block is finished in one go: small enough to cost no pause, large enough to be dense. */
-const BLOCK_BYTES_MAX = 256 * 1024
+/** Small: the text of blocks under construction, one a state and key group, is garbage that lives long. */
+const BLOCK_BYTES_MAX = 32 * 1024
 /** Parts are put together in one go each, for the same reason. */
 const PART_BYTES = 2 * 1024 * 1024
 /** Entries between two looks at the clock. */

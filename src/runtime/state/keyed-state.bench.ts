@@ -100,11 +100,11 @@ const parts = await capture(2)
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-bench-'))
 try {
-  const store = new CheckpointStore(new DirectoryStorage(folder))
+  const store = new CheckpointStore(new DirectoryStorage(folder), clock)
   const about = { job: 'bench', checkpoint: 1, attempt: 1, lineage: 'l', id: 'i', at: 0, final: false }
   const stored = await store.write({
     ...about,
-    parts: parts.map((part) => ({ ...part, uid: 'bench', role: 'operator', subtask: 0 })),
+    parts: parts.map((part) => ({ ...part, uid: 'bench', role: 'keyed', subtask: 0 })),
   })
   began = clock.monotonic()
   const content = await store.read(stored.folder, stored.digest)
