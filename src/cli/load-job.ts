@@ -1,7 +1,7 @@
 /**
  * Imports a job file and takes its default export, with an error for each way in which that can go wrong.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { MillraceError } from '../base/index.ts'
@@ -14,6 +14,11 @@ export async function loadJob(file: string): Promise<JobDefinition> {
   if (!existsSync(path)) {
     throw new MillraceError('JOB_FILE_INVALID', `there is no job file ${path}`, {
       next: 'Nothing ran. Check the path; it is taken from the current directory.',
+    })
+  }
+  if (statSync(path).isDirectory()) {
+    throw new MillraceError('JOB_FILE_INVALID', `${path} is a folder, not a job file`, {
+      next: 'Nothing ran. Name the file, for instance orders.ts.',
     })
   }
   let module: { readonly default?: unknown }

@@ -7,10 +7,12 @@ import { readFileSync } from 'node:fs'
 import { MillraceError } from '../base/index.ts'
 import { parseCommandLine } from './arguments.ts'
 import { exitCodeOf, textOfError } from './error-text.ts'
+import { refuseUnsupportedNode } from './node-version.ts'
 import { USAGE } from './usage.ts'
 
 async function main(args: readonly string[]): Promise<number> {
   const command = parseCommandLine(args)
+  if (command.kind !== 'help' && command.kind !== 'version') refuseUnsupportedNode()
   // Each loads only what it needs: it is the loading that one waits for.
   switch (command.kind) {
     case 'help':

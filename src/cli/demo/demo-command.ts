@@ -29,9 +29,10 @@ const OWN_ENDS_MAX = 3
 /** npx passes a Ctrl-C on that the terminal has sent here already. */
 const SAME_WISH_MS = 500
 
-export async function demoCommand(command: DemoCommand): Promise<number> {
+/** `jobFile`: another job in the place of the demo's, for the test that a wrong one is found out. */
+export async function demoCommand(command: DemoCommand, jobFile?: string): Promise<number> {
   const folder = mkdtempSync(join(tmpdir(), 'millrace-demo-'))
-  const demo = new Demo(folder)
+  const demo = new Demo(folder, jobFile)
   try {
     return await demo.run(command.seconds)
   } finally {
@@ -45,6 +46,7 @@ class Demo {
   readonly #world = new DemoWorld(this.#account)
   readonly #screen = new Screen(this.#world.clock)
   readonly #folder: string
+  readonly #jobFile: string | undefined
   #brokers = ''
   #job: JobProcess | undefined
   #lifeMs = 0
@@ -56,8 +58,9 @@ class Demo {
   #killNow = false
   #stopAskedMs: number | undefined
 
-  constructor(folder: string) {
+  constructor(folder: string, jobFile: string | undefined) {
     this.#folder = folder
+    this.#jobFile = jobFile
   }
 
   async run(seconds: number | undefined): Promise<number> {
@@ -119,7 +122,7 @@ class Demo {
 
   #startJob(): void {
     const { clock, random } = this.#world
-    this.#job = new JobProcess(this.#folder, this.#brokers, clock)
+    this.#job = new JobProcess(this.#folder, this.#brokers, clock, this.#jobFile)
     this.#lifeMs = LIFE_MS.least + random.next() * (LIFE_MS.most - LIFE_MS.least)
     this.#committedBefore = this.#account.balance().committed
   }

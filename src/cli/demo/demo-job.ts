@@ -13,47 +13,49 @@ import { isLarge, type Order, type PricedOrder, parseOrder, priced } from './ord
 
 const CHECKPOINT_MS = 500
 
-const job: JobDefinition = defineJob('demo', (env, params) => {
-  const brokers = params.required('brokers')
-  const folder = params.get('until-parent-is-gone')
-  if (folder !== undefined) endWithParent(folder)
-  env.enableCheckpointing(CHECKPOINT_MS)
+/** `parse`: what is made of a record, for the test of the account. */
+export const demoJob = (parse: typeof parsed = parsed): JobDefinition =>
+  defineJob('demo', (env, params) => {
+    const brokers = params.required('brokers')
+    const folder = params.get('until-parent-is-gone')
+    if (folder !== undefined) endWithParent(folder)
+    env.enableCheckpointing(CHECKPOINT_MS)
 
-  const orders = KafkaSource.builder()
-    .setBootstrapServers(brokers)
-    .setTopics(ORDERS_TOPIC)
-    .setGroupId(GROUP_ID)
-    .setStartingOffsets(OffsetsInitializer.earliest())
-    .setValueOnlyDeserializer(new SimpleStringSchema())
-    .build()
+    const orders = KafkaSource.builder()
+      .setBootstrapServers(brokers)
+      .setTopics(ORDERS_TOPIC)
+      .setGroupId(GROUP_ID)
+      .setStartingOffsets(OffsetsInitializer.earliest())
+      .setValueOnlyDeserializer(new SimpleStringSchema())
+      .build()
 
-  const largeOrders = KafkaSink.builder<PricedOrder>()
-    .setBootstrapServers(brokers)
-    .setRecordSerializer(
-      KafkaRecordSerializationSchema.builder<PricedOrder>()
-        .setTopic(LARGE_ORDERS_TOPIC)
-        .setKeySerializationSchema((order) => Buffer.from(order.user))
-        .setValueSerializationSchema((order) => Buffer.from(JSON.stringify(order)))
-        .build(),
-    )
-    .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
-    .setTransactionalIdPrefix('millrace-demo')
-    .build()
+    const largeOrders = KafkaSink.builder<PricedOrder>()
+      .setBootstrapServers(brokers)
+      .setRecordSerializer(
+        KafkaRecordSerializationSchema.builder<PricedOrder>()
+          .setTopic(LARGE_ORDERS_TOPIC)
+          .setKeySerializationSchema((order) => Buffer.from(order.user))
+          .setValueSerializationSchema((order) => Buffer.from(JSON.stringify(order)))
+          .build(),
+      )
+      .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
+      .setTransactionalIdPrefix('millrace-demo')
+      .build()
 
-  env
-    .fromSource(orders, WatermarkStrategy.noWatermarks(), 'Orders')
-    .uid('orders')
-    .flatMap(parse)
-    .uid('parse')
-    .filter(isLarge)
-    .uid('large')
-    .map(priced)
-    .uid('shipping')
-    .sinkTo(largeOrders)
-    .uid('large-orders')
-})
+    env
+      .fromSource(orders, WatermarkStrategy.noWatermarks(), 'Orders')
+      .uid('orders')
+      .flatMap(parse)
+      .uid('parse')
+      .filter(isLarge)
+      .uid('large')
+      .map(priced)
+      .uid('shipping')
+      .sinkTo(largeOrders)
+      .uid('large-orders')
+  })
 
-function parse(text: string, out: Collector<Order>): void {
+export function parsed(text: string, out: Collector<Order>): void {
   const order = parseOrder(text)
   if (order !== undefined) out.collect(order)
 }
@@ -67,4 +69,5 @@ function endWithParent(folder: string): void {
   process.stdin.resume()
 }
 
+const job: JobDefinition = demoJob()
 export default job

@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
+const WRONG_DEMO = fileURLToPath(new URL('./wrong-demo.fixture.ts', import.meta.url))
 const LIFE_MS = 60_000
 /** Promised are 3 s; here other tests have the processors too. */
 const FIRST_OUTPUT_MS = 10_000
@@ -23,8 +24,10 @@ interface Run {
   readonly ended: Promise<number | null>
 }
 
-function demo(args: readonly string[]): Run {
-  const child = spawn(process.execPath, [MAIN, 'demo', ...args], {
+const demo = (args: readonly string[]): Run => started([MAIN, 'demo', ...args])
+
+function started(args: readonly string[]): Run {
+  const child = spawn(process.execPath, [...args], {
     env: { ...process.env, TMPDIR: scratch },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
@@ -64,6 +67,13 @@ test('ten seconds with kills end with every order once', async () => {
   assert.ok(figure('produced') > 5_000, last)
   assert.ok(figure('due') > 3_000 && figure('committed') === figure('due'), last)
   assert.deepEqual([figure('missing'), figure('doubled'), figure('on the way')], [0, 0, 0])
+  assert.deepEqual(readdirSync(scratch), [])
+})
+
+test('a job that writes an order twice is found out: the account does not balance, and the exit code is 1', async () => {
+  const run = started([WRONG_DEMO])
+  assert.equal(await run.ended, 1, run.text())
+  assert.match(run.text(), /missing 0 · doubled 1 ·[^\n]*\nThe account does NOT balance\.\n$/)
   assert.deepEqual(readdirSync(scratch), [])
 })
 

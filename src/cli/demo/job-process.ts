@@ -23,7 +23,7 @@ export class JobProcess {
   #killed = false
   #stderr = ''
 
-  constructor(folder: string, brokers: string, clock: Clock) {
+  constructor(folder: string, brokers: string, clock: Clock, job: string = JOB) {
     const where = [
       '-D',
       `execution.checkpointing.dir=${join(folder, 'checkpoints')}`,
@@ -36,7 +36,7 @@ export class JobProcess {
     const parameters = ['--', '--brokers', brokers, '--until-parent-is-gone', folder]
     this.startedMs = clock.monotonic()
     // A group of its own: Ctrl-C is for the demo, which lets the job catch up first.
-    const child = spawn(process.execPath, [MAIN, 'run', JOB, ...where, ...parameters], {
+    const child = spawn(process.execPath, [MAIN, 'run', job, ...where, ...parameters], {
       stdio: ['pipe', 'ignore', 'pipe'],
       detached: true,
       windowsHide: true,
