@@ -1,8 +1,10 @@
 /**
  * Records a second through the embedded broker over TCP, everything on one core: 115-byte values in 4 partitions, this
  * project's own producer and fetcher. Broker and clients share the thread, so the broker's own share is less than half.
+ * The last line is one of JSON for bench/results, with the machine's load before it began.
  * Run: taskset -c 0 node src/broker/broker.bench.ts [records]
  */
+import { loadavg } from 'node:os'
 import { SystemClock, SystemRandom, silentLogger, TcpNetwork } from '../base/index.ts'
 import {
   Fetcher,
@@ -20,6 +22,8 @@ const ROUNDS = 5
 const VALUE = `{"id":1234567,"user":"u1234","type":"click","ts":1700000000000,"amount":12.5,"pad":"`
   .padEnd(113, 'x')
   .concat('"}')
+
+const LOAD = Number((loadavg()[0] ?? 0).toFixed(2))
 
 const ports = { network: new TcpNetwork(), clock: new SystemClock(), random: new SystemRandom(), logger: silentLogger }
 
@@ -71,4 +75,11 @@ for (const name of ['produce', 'fetch', 'both'] as const) {
   const sorted = rates.map((one) => one[name]).sort((a, b) => a - b)
   process.stdout.write(`${name.padEnd(8)} ${Math.round((sorted[ROUNDS >> 1] ?? 0) / 1_000)} thousand records/s\n`)
 }
-process.stdout.write(`peak resident ${Math.round(process.resourceUsage().maxRSS / 1024)} MB\n`)
+const peakMb = Math.round(process.resourceUsage().maxRSS / 1024)
+process.stdout.write(`peak resident ${peakMb} MB\n`)
+const at = new Date(ports.clock.now()).toISOString()
+const perSecond = Object.fromEntries(
+  (['produce', 'fetch', 'both'] as const).map((name) => [name, rates.map((one) => Math.round(one[name]))]),
+)
+const line = { bench: 'embedded-broker', at, node: process.version, load: LOAD, records: RECORDS, perSecond, peakMb }
+process.stdout.write(`${JSON.stringify(line)}\n`)

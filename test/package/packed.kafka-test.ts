@@ -191,7 +191,7 @@ function isLarge(order: Order): boolean {
  * program itself and sends it SIGTERM; a terminal sends Ctrl-C to npx and to the job, and npx hands it on once more.
  */
 async function runUntilCommitted(kafka: KafkaServer, node: string, way: Way, expected: number): Promise<Ended> {
-  const [readme = ''] = commandsOfTheReadme('npx millrace run')
+  const [readme = ''] = commandsOfTheReadme('npx millrace run orders.ts')
   const program = way === 'service' ? 'node_modules/.bin/millrace' : 'npx millrace'
   const command = readme.replace('npx millrace', program).replace('localhost:9092', kafka.bootstrapServers)
   const job = start('sh', ['-c', `exec ${command}`], { cwd: project, node })
