@@ -46,6 +46,10 @@ import { isInt, type KeyList, type WriterShape, WriterShapes } from './writer-sh
 /** Room kept free in the stream, so that the fields of one shape are stored without looking: tag and lengths of each. */
 const STREAM_ROOM = (SHAPE_FIELDS_MAX + 2) * 6
 const NUMBER_ROOM = SHAPE_FIELDS_MAX + 2
+/** Columns that one large block made longer than this many elements are not kept for the next. */
+const KEPT_ELEMENTS_MAX = 1 << 18
+const STREAM_BYTES = 4096
+const NUMBERS = 1024
 /** Objects within objects keep their own last shape down to this depth. */
 const RECENT_DEPTHS = 8
 
@@ -58,12 +62,12 @@ export class BlockWriter {
   readonly #owner: string
   readonly #shapes = new WriterShapes()
   readonly #recent: (KeyList | undefined)[] = new Array<KeyList | undefined>(RECENT_DEPTHS).fill(undefined)
-  #stream = new Uint8Array(4096)
+  #stream = new Uint8Array(STREAM_BYTES)
   #streamAt = 0
-  #numbers = new Float64Array(1024)
+  #numbers = new Float64Array(NUMBERS)
   #bigints = new BigInt64Array(this.#numbers.buffer)
   #numbersAt = 0
-  #ints = new Int32Array(1024)
+  #ints = new Int32Array(NUMBERS)
   #intsAt = 0
   #text = ''
   #definitions = ''
@@ -185,6 +189,12 @@ export class BlockWriter {
     this.#block++
     this.#count = 0
     this.#rawEnd = HEADER_BYTES
+    if (this.#stream.length > KEPT_ELEMENTS_MAX) this.#stream = new Uint8Array(STREAM_BYTES)
+    if (this.#ints.length > KEPT_ELEMENTS_MAX) this.#ints = new Int32Array(NUMBERS)
+    if (this.#numbers.length > KEPT_ELEMENTS_MAX) {
+      this.#numbers = new Float64Array(NUMBERS)
+      this.#bigints = new BigInt64Array(this.#numbers.buffer)
+    }
   }
 
   #value(value: unknown, depth: number): void {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { MillraceError } from '../../base/index.ts'
@@ -240,4 +241,29 @@ test('a version from the future is refused with words', () => {
     (error) => MillraceError.is(error) && error.code === 'STATE_INCOMPATIBLE',
   )
   assert.throws(() => new BlockReader(block.subarray(0, 5)), /damaged/)
+})
+
+test('a large block is followed by a small one', () => {
+  const writer = new BlockWriter()
+  const large = Array.from({ length: 300_000 }, (_, i) => [i, i / 2, true])
+  writer.write(large)
+  assertSame(new BlockReader(writer.finish()).read(), large)
+  assertSame(through([{ a: 1, b: 0.5, c: 2n }], writer), [{ a: 1, b: 0.5, c: 2n }])
+})
+
+test('where code from strings is forbidden the same values come back', () => {
+  const blocks = new URL('./', import.meta.url).href
+  const program = `
+    import { BlockReader } from '${blocks}block-reader.ts'
+    import { BlockWriter } from '${blocks}block-writer.ts'
+    const values = Array.from({ length: 3_000 }, (_, i) => ({ user: 'user-' + i, amount: i / 4, n: { i }, ['__proto__']: i }))
+    const writer = new BlockWriter()
+    for (const value of values) writer.write(value)
+    const reader = new BlockReader(writer.finish())
+    process.stdout.write(JSON.stringify(values) === JSON.stringify(values.map(() => reader.read())) ? 'the same' : 'others')
+    try { new Function('')() } catch { process.stdout.write(', forbidden') }
+  `
+  const flags = ['--disallow-code-generation-from-strings', '--input-type=module', '--no-warnings']
+  const said = execFileSync(process.execPath, [...flags, '--eval', program], { encoding: 'utf8' })
+  assert.equal(said, 'the same, forbidden')
 })

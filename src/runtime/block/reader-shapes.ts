@@ -57,7 +57,11 @@ const FIELD_CALLS = ['text', 'int', 'double', 'any']
 
 /** Undefined where the process forbids code from strings. Keys enter the code as JSON strings only. */
 function compiled(types: readonly number[], keys: readonly string[]): ((fields: FieldReader) => object) | undefined {
-  const members = keys.map((key, i) => `[${JSON.stringify(key)}]: fields.${FIELD_CALLS[types[i] ?? FIELD_ANY]}()`)
+  const members = keys.map((key, i) => {
+    // In brackets it is a field; without, it would be the prototype.
+    const name = key === '__proto__' ? '["__proto__"]' : JSON.stringify(key)
+    return `${name}: fields.${FIELD_CALLS[types[i] ?? FIELD_ANY]}()`
+  })
   try {
     return new Function('fields', `return { ${members.join(', ')} }`) as (fields: FieldReader) => object
   } catch {

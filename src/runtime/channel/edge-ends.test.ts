@@ -1,8 +1,9 @@
 /** Edges between tasks, within a thread and over ports: the same properties for both. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { MessageChannel } from 'node:worker_threads'
+import { MessageChannel, Worker } from 'node:worker_threads'
 import fc from 'fast-check'
 import { MillraceError, SeededRandom } from '../../base/index.ts'
 import { ElementTime, type GraphEdge, type GraphNode, NO_TIMESTAMP, type RecordSerializer } from '../../core/index.ts'
@@ -416,4 +417,52 @@ test('senders and receivers agree about the channels of every partitioning', () 
         for (let receiver = 0; receiver < receivers; receiver++)
           assert.equal(receiversOf(edge, sender).includes(receiver), sendersOf(edge, receiver).includes(sender))
     }
+})
+
+/** Subtask 0 here, with an edge to subtask 1 on a thread of its own. */
+async function withThread(context: TestContext, reads: boolean): Promise<ThreadScene> {
+  const { port1, port2 } = new MessageChannel()
+  const file = new URL('./edge-peer.fixture.ts', import.meta.url)
+  const worker = new Worker(file, { workerData: { port: port2, reads }, transferList: [port2] })
+  await once(worker, 'message')
+  const ends = new EdgeEnds({ thread: 0, threads: 2, peers: { 1: port1 }, random: new SeededRandom(1) })
+  context.after(async () => {
+    ends.close()
+    await worker.terminate()
+  })
+  const time = new ElementTime()
+  return { worker, time, edge: ends.endsOf(0, 1).createOutput(toOther(), time) }
+}
+
+interface ThreadScene {
+  readonly worker: Worker
+  readonly time: ElementTime
+  readonly edge: OutputEdge
+}
+
+test('to a real thread: all elements come, in order, with their times, however often the edge was blocked', async (context) => {
+  const { worker, time, edge } = await withThread(context, true)
+  const told = once(worker, 'message')
+  const count = 200_000
+  for (let n = 0; n < count; n++) {
+    if (edge.blocked) {
+      edge.flush()
+      await edge.writable()
+    }
+    time.timestamp = n
+    edge.emit({ n, user: `user-${n % 100}` })
+  }
+  edge.end()
+  assert.deepEqual(await told, [{ elements: count, ordered: true }])
+})
+
+test('to a real thread that dies: the sender that waited for it goes on', async (context) => {
+  const { worker, edge } = await withThread(context, false)
+  for (let n = 0; !edge.blocked; n++) edge.emit({ n })
+  const writable = edge.writable()
+  await worker.terminate()
+  await writable
+  edge.emit({ n: 0 })
+  edge.flush()
+  assert.equal(edge.blocked, false)
 })
