@@ -360,6 +360,7 @@ export interface RunJobOptions extends Omit<ExecuteOptions, 'storage'> {
     readonly parallelism?: number;
     readonly threads?: number;
     readonly module?: string | URL;
+    readonly execArgv?: readonly string[];
     readonly args?: JobArguments;
     readonly configuration?: ConfigurationInput;
     readonly storage?: Storage | 'memory';
@@ -500,7 +501,7 @@ export interface Storage {
     readonly location: string;
     read(path: string): Promise<Buffer | undefined>;
     list(folder: string): Promise<string[]>;
-    write(path: string, bytes: Uint8Array): Promise<void>;
+    write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
     putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>;
     remove(path: string): Promise<void>;
     lock(name: string): Promise<StorageLock | undefined>;

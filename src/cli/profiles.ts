@@ -50,6 +50,15 @@ export function startProfiles(options: ProfileOptions): void {
   })
 }
 
+/** The same for worker threads, whose profiles node itself writes when they end, into the same folder. */
+export function profileFlags({ cpu, heap, directory }: ProfileOptions): string[] {
+  const where = resolve(directory)
+  return [
+    ...(cpu ? ['--cpu-prof', `--cpu-prof-dir=${where}`] : []),
+    ...(heap ? ['--heap-prof', `--heap-prof-dir=${where}`] : []),
+  ]
+}
+
 /** In a session of one's own thread the answer is there before `post` returns, which is what an exit handler needs. */
 function write(session: Session, method: 'Profiler.stop' | 'HeapProfiler.stopSampling', path: string): string {
   let said = `no profile in ${path}: the inspector did not answer`

@@ -10,11 +10,12 @@ import { type JobClient, startJob } from '../stream/index.ts'
 import type { RunCommand } from './arguments.ts'
 import { configurationOf } from './configuration-file.ts'
 import { loadJob } from './load-job.ts'
+import type { ProfileOptions } from './profiles.ts'
 import { ProgressLine } from './progress-line.ts'
 
 export async function runCommand(command: RunCommand): Promise<number> {
   // Loaded only when wanted: the inspector is nothing that a job needs. Before the job, so that its start is seen too.
-  if (command.profiles !== undefined) (await import('./profiles.ts')).startProfiles(command.profiles)
+  const execArgv = command.profiles === undefined ? [] : await profiled(command.profiles)
   const { jobFile, configFile } = command
   const configuration = await configurationOf({ named: configFile, jobFile, defines: command.configuration })
   const job = await loadJob(jobFile)
@@ -27,6 +28,7 @@ export async function runCommand(command: RunCommand): Promise<number> {
   const client = await startJob(job, {
     ports,
     module: pathToFileURL(resolve(command.jobFile)),
+    execArgv,
     ...(command.threads === undefined ? {} : { threads: command.threads }),
     args: command.jobArguments,
     configuration,
@@ -49,6 +51,13 @@ export async function runCommand(command: RunCommand): Promise<number> {
     }
     throw error
   }
+}
+
+/** Begins the profiles of this thread; answers the flags of node that worker threads get for theirs. */
+async function profiled(options: ProfileOptions): Promise<readonly string[]> {
+  const { profileFlags, startProfiles } = await import('./profiles.ts')
+  startProfiles(options)
+  return profileFlags(options)
 }
 
 function summary(result: JobExecutionResult): string {

@@ -27,6 +27,8 @@ export interface RunJobOptions extends Omit<ExecuteOptions, 'storage'> {
   readonly threads?: number
   /** `import.meta.url` of the file that exports the job; worker threads import it. Without it all runs on the caller's thread. */
   readonly module?: string | URL
+  /** Flags of node for the worker threads, beside those of the process, e.g. `--cpu-prof`. */
+  readonly execArgv?: readonly string[]
   readonly args?: JobArguments
   readonly configuration?: ConfigurationInput
   /** The job's own directory, or `memory` for none; by default below `execution.checkpointing.dir`. */
@@ -46,12 +48,12 @@ export async function startJob(job: JobDefinition, options: RunJobOptions = {}):
   const graph = env.buildGraph()
   const storage = storageOf(job, env, options)
   const module = options.module === undefined ? undefined : String(options.module)
-  const { threads: asked, ...rest } = options
+  const { threads: asked, execArgv, ...rest } = options
   const count = threadsOf(graph, module, asked)
   if (count === 0 || module === undefined) return env.start(graph, { ...rest, storage })
   const values = await once.toRecord()
   const worker = workerJobOf({ job, graph, module, parameters, configuration: settings, once: values })
-  const threads = { count, ...threadSettings(worker, env.configuration) }
+  const threads = { count, ...threadSettings(worker, env.configuration, execArgv) }
   return env.start(graph, { ...rest, storage, threads })
 }
 

@@ -58,12 +58,14 @@ export function threadsOf(graph: JobGraph, module: string | undefined, asked: nu
 export function threadSettings(
   job: WorkerJob,
   configuration: StreamExecutionEnvironment['configuration'],
+  flags: readonly string[] = [],
 ): ThreadSettings {
   return {
     entry: workerEntry(),
     data: job,
     watchdogMs: configuration.get('watchdogTimeoutMs'),
     heapBytes: configuration.get('workerHeapBytes'),
+    ...(flags.length === 0 ? {} : { execArgv: [...process.execArgv, ...flags] }),
   }
 }
 

@@ -75,7 +75,7 @@ export class BlockReader implements FieldReader {
   /** Turns to another block. */
   open(block: Uint8Array): void {
     assert(block.byteLength >= HEADER_BYTES, `a block of ${block.byteLength} bytes is damaged`)
-    const own = block.byteOffset % 8 === 0 && block.buffer instanceof ArrayBuffer ? block : block.slice()
+    const own = block.byteOffset % 8 === 0 && block.buffer instanceof ArrayBuffer ? block : new Uint8Array(block)
     const buffer = own.buffer as ArrayBuffer
     const header = new DataView(buffer, own.byteOffset, HEADER_BYTES)
     const version = header.getUint8(0)
