@@ -5,8 +5,18 @@
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { threadId } from 'node:worker_threads'
-import { defineJob, type JobDefinition } from 'millrace'
+import {
+  type Collector,
+  defineJob,
+  type JobDefinition,
+  type KeyedProcessFunction,
+  type KeyedProcessFunctionContext,
+  type ValueState,
+  ValueStateDescriptor,
+} from 'millrace'
 import { fileSink } from './file-sink.ts'
+
+export const KEYS = 50
 
 export type Death = 'none' | 'throw' | 'exit' | 'uncaught' | 'rejection' | 'memory' | 'loop'
 
@@ -17,6 +27,39 @@ function firstEver(directory: string, what: string): boolean {
     return true
   } catch {
     return false
+  }
+}
+
+interface Tagged {
+  readonly value: number
+  readonly key: number
+  readonly start: string
+  /** The thread that read it. */
+  readonly mapped: number
+}
+
+/** Emits each number with how many of its key there were: any loss or repetition before it shows. */
+class RunningCount implements KeyedProcessFunction<number, Tagged, string> {
+  readonly #directory: string
+  readonly #death: Death
+  readonly #at: number
+  #count: ValueState<number> | undefined
+
+  constructor(directory: string, death: Death, at: number) {
+    this.#directory = directory
+    this.#death = death
+    this.#at = at
+  }
+
+  open(context: KeyedProcessFunctionContext): void {
+    this.#count = context.getState(new ValueStateDescriptor<number>('count'))
+  }
+
+  processElement({ value, key, start, mapped }: Tagged, _context: unknown, out: Collector<string>): void {
+    if (value === this.#at && this.#death !== 'none' && firstEver(this.#directory, this.#death)) die(this.#death)
+    const count = (this.#count?.value() ?? 0) + 1
+    this.#count?.update(count)
+    out.collect(`${value} ${key} ${count} ${mapped} ${threadId} ${start}`)
   }
 }
 
@@ -54,12 +97,13 @@ const job: JobDefinition = defineJob('threads', async (env, params) => {
   const name = params.get('unstable', false) && threadId !== 0 ? 'other' : 'tag'
   env
     .fromGenerator((index) => index, { count, elementsPerSecond: count / params.get('seconds', 0.4) })
-    .map((value) => {
-      if (value === at && death !== 'none' && firstEver(directory, death)) die(death)
-      return `${value} ${threadId} ${start}`
-    })
+    .uid('in')
+    .map((value) => ({ value, key: value % KEYS, start, mapped: threadId }))
     .name(name)
     .uid('tag')
+    .keyBy(({ key }) => key)
+    .process(new RunningCount(directory, death, at))
+    .uid('count')
     .sinkTo(fileSink(directory))
     .uid('out')
 })

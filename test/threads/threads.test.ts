@@ -7,7 +7,7 @@ import { test } from 'node:test'
 import { type JobEvent, type JobExecutionResult, MillraceError, type RunJobOptions, runJob } from 'millrace'
 import { silentLogger } from '../../src/base/index.ts'
 import { committedLines } from './file-sink.ts'
-import job, { type Death } from './thread-job.fixture.ts'
+import job, { type Death, KEYS } from './thread-job.fixture.ts'
 
 const module = new URL('./thread-job.fixture.ts', import.meta.url)
 const bounded = { timeout: 60_000 }
@@ -51,10 +51,32 @@ async function run(
   }
 }
 
-/** Every number once, whoever wrote it. */
+interface Line {
+  readonly value: number
+  readonly key: number
+  readonly count: number
+  readonly mapped: string
+  readonly counted: string
+  readonly start: string
+}
+
+function parsed(line: string): Line {
+  const [value, key, count, mapped = '', counted = '', ...start] = line.split(' ')
+  return { value: Number(value), key: Number(key), count: Number(count), mapped, counted, start: start.join(' ') }
+}
+
+/** Every number once, and the counts of each key 1, 2, 3 ... without a gap: nothing was lost or counted twice in the state. */
 function assertExact(lines: readonly string[], count: number): void {
-  assert.equal(lines.length, count)
-  assert.equal(new Set(lines.map((line) => line.split(' ')[0])).size, count)
+  const all = lines.map(parsed)
+  assert.equal(all.length, count)
+  assert.equal(new Set(all.map(({ value }) => value)).size, count)
+  for (let key = 0; key < KEYS; key++) {
+    const counts = all.filter((line) => line.key === key).map((line) => line.count)
+    assert.deepEqual(
+      counts.sort((left, right) => left - right),
+      Array.from({ length: count / KEYS }, (_, n) => n + 1),
+    )
+  }
 }
 
 test(
@@ -65,16 +87,28 @@ test(
     assertExact(lines, 20_000)
     assert.equal(result.recordsIn, 20_000)
     assert.equal(result.recordsOut, 20_000)
-    const threads = new Set(lines.map((line) => line.split(' ')[1]))
-    assert.equal(threads.size, 2)
-    assert.ok(!threads.has('0'), 'nothing of the job runs on the main thread')
-    assert.deepEqual([...new Set(lines.map((line) => line.split(' ').slice(2).join(' ')))], ['main 0'])
+    const all = lines.map(parsed)
+    const counted = new Set(all.map((line) => line.counted))
+    assert.equal(counted.size, 2, 'every worker counted')
+    assert.deepEqual(counted, new Set(all.map((line) => line.mapped)), 'every worker read')
+    assert.ok(!counted.has('0'), 'nothing of the job runs on the main thread')
+    assert.ok(
+      all.some((line) => line.counted !== line.mapped),
+      'records changed threads',
+    )
+    assert.deepEqual([...new Set(all.map(({ start }) => start))], ['main 0'])
   },
 )
 
+test('without threads the same job runs on the thread of the caller', bounded, async () => {
+  const { lines } = await run({}, { threads: 0 })
+  assertExact(lines, 20_000)
+  assert.deepEqual([...new Set(lines.map((line) => parsed(line).counted))], ['0'])
+})
+
 const deaths: readonly [Death, why: RegExp][] = [
   ['throw', /the function throws/],
-  ['exit', /worker thread \d died: it ended with exit code 7 \(subtasks on it: 0-\d, 0-\d\)/],
+  ['exit', /worker thread \d died: it ended with exit code 7 \(subtasks on it: (\d-\d,? ?){4}\)/],
   ['uncaught', /worker thread \d died: nobody caught what it threw, "nobody catches this"/],
   ['rejection', /worker thread \d died: nobody caught what it threw, "nobody handles this"/],
   ['memory', /worker thread \d died: its memory is used up/],
