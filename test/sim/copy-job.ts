@@ -11,84 +11,160 @@ import {
   parseProducerOptions,
   transactionVersion,
 } from '../../src/kafka/index.ts'
+import { encodeLogEntry, type LogRecord } from '../../src/runtime/checkpoint/job-log-record.ts'
 import {
   DeliveryGuarantee,
   KafkaRecordSerializationSchema,
   KafkaSink,
   TransactionNamingStrategy,
 } from '../../src/sink/index.ts'
+import { KafkaSinkConnector } from '../../src/sink/kafka-sink-connector.ts'
 import { KafkaRecordDeserializationSchema, KafkaSource, OffsetsInitializer } from '../../src/source/index.ts'
 import { defineJob, type JobDefinition, WatermarkStrategy } from '../../src/stream/index.ts'
 import { Dice } from '../../src/testing/simulation/dice.ts'
 import type { Simulation } from '../../src/testing/simulation/simulation.ts'
+import type { PlantedBug } from './planted-bugs.ts'
 
 export const KEYS_PER_PARTITION = 2
 const RECORDS_PER_BATCH = 4
 const BATCHES = 24
+const LATE_BATCHES = 3
+/** Records of a log that was written long ago. */
+const LONG_LOG = { fewest: 150, most: 198 }
 
 export interface CopyWorld {
   readonly inputPartitions: number
   readonly outputPartitions: number
   readonly naming: TransactionNamingStrategy
+  /** Whether elements go from task to task by their key, or stay on their way from reader to writer. */
+  readonly shuffled: boolean
+  readonly concurrentCheckpoints: number
   /** What one element costs. */
   readonly elementMs: number
+  readonly markerDelayMs: number
+  /** The prefix has a transaction that nobody knows of, although the job's directory is empty. */
+  readonly foreign: boolean
+  /** So many records stand in the log before the first life. */
+  readonly oldRecords: number
   /** By key, in order: what must come out. */
   readonly expected: Map<string, string[]>
 }
 
 export function copyWorld(seed: number): CopyWorld {
   const dice = new Dice(seed, 'job')
+  // Whoever finds a log does not ask whose an open transaction is.
+  const foreign = dice.chance(0.05)
   return {
     inputPartitions: dice.between(2, 3),
     outputPartitions: dice.between(1, 2),
     naming: dice.chance(0.5) ? TransactionNamingStrategy.POOLING : TransactionNamingStrategy.INCREMENTING,
+    shuffled: dice.chance(0.5),
+    concurrentCheckpoints: dice.pick([1, 1, 2, 3]),
     elementMs: dice.pick([0.15, 0.3, 0.6]),
+    markerDelayMs: dice.pick([0, 5, 25]),
+    foreign,
+    oldRecords: !foreign && dice.chance(0.08) ? dice.between(LONG_LOG.fewest, LONG_LOG.most) : 0,
     expected: new Map(),
   }
 }
 
-/** Batches outside of transactions, of transactions that commit, and of transactions that abort, as chance has it. */
-export async function fillInput(simulation: Simulation, world: CopyWorld): Promise<void> {
-  const dice = new Dice(simulation.plan.seed, 'input')
-  const ports = simulation.outsidePorts()
-  const cluster = new KafkaCluster(
-    parseClusterOptions({ 'bootstrap.servers': simulation.broker.bootstrapServers }),
-    ports,
-  )
-  const plain = new Producer(cluster, parseProducerOptions({ 'linger.ms': 0 }))
-  const transactional = new Producer(cluster, parseProducerOptions({ 'linger.ms': 0 }))
-  const version = await transactionVersion(cluster)
-  let number = 0
-  for (let batch = 0; batch < BATCHES; batch++) {
-    const kind = dice.pick(['plain', 'commit', 'abort'])
-    const producer = kind === 'plain' ? plain : transactional
-    const topic = await producer.topic('in')
-    if (kind !== 'plain') producer.beginTransaction('writer', version, initProducerId(cluster, 'writer', 60_000))
-    for (let partition = 0; partition < world.inputPartitions; partition++) {
-      for (let n = 0; n < RECORDS_PER_BATCH; n++) {
-        const key = `${partition}-${number % KEYS_PER_PARTITION}`
-        const value = `${kind}-${number++}`
-        topic.append(partition, 1, key, value)
-        if (kind === 'abort') continue
-        const values = world.expected.get(key)
-        if (values === undefined) world.expected.set(key, [value])
-        else values.push(value)
-      }
-    }
-    const { handle } = await producer.seal()
-    if (handle !== undefined) await endTransaction(cluster, handle, kind === 'commit', { deadlineMs: 10_000 })
+/** Everything that lies there before the first life. */
+export async function prepare(simulation: Simulation, world: CopyWorld): Promise<void> {
+  const writer = new InputWriter(simulation, world)
+  await writer.write(BATCHES, true)
+  if (world.foreign) await writer.leaveOpen()
+  await writer.close()
+  const { oldRecords } = world
+  for (let number = 1; number <= oldRecords; number++) {
+    const lineage = { id: 'old', begin: { kind: 'fresh' as const } }
+    const record: LogRecord =
+      number === 1 ? { kind: 'attempt', lineage, sinks: [], firstCheckpoint: 1 } : { kind: 'cancelled' }
+    const bytes = encodeLogEntry({ nonce: `old-${number}`, attempt: 1, at: 0, record })
+    simulation.disk.objects.set(`log/${String(number).padStart(10, '0')}`, bytes)
   }
-  await plain.close({ discard: true })
-  await transactional.close({ discard: true })
-  await cluster.close()
 }
 
-interface Element {
+/** Input that comes when the job has decided where it ends: none of it may come out. Errors that were planned may meet it too. */
+export async function writeLate(simulation: Simulation, world: CopyWorld): Promise<void> {
+  const writer = new InputWriter(simulation, world)
+  await writer.write(LATE_BATCHES, false).catch(() => undefined)
+  await writer.close()
+}
+
+class InputWriter {
+  readonly #world: CopyWorld
+  readonly #dice: Dice
+  readonly #cluster: KafkaCluster
+  readonly #plain: Producer
+  readonly #transactional: Producer
+  #number = 0
+
+  constructor(simulation: Simulation, world: CopyWorld) {
+    this.#world = world
+    this.#dice = new Dice(simulation.plan.seed, 'input')
+    const options = parseClusterOptions({ 'bootstrap.servers': simulation.broker.bootstrapServers })
+    this.#cluster = new KafkaCluster(options, simulation.outsidePorts())
+    this.#plain = new Producer(this.#cluster, parseProducerOptions({ 'linger.ms': 0 }))
+    // Small batches, so that a transaction does not come in one answer to a reader.
+    this.#transactional = new Producer(this.#cluster, parseProducerOptions({ 'linger.ms': 0, 'batch.size': 60 }))
+  }
+
+  /** Batches outside of transactions, of transactions that commit, and of transactions that abort, as chance has it. */
+  async write(batches: number, expected: boolean): Promise<void> {
+    const version = expected ? await transactionVersion(this.#cluster) : 1
+    for (let batch = 0; batch < batches; batch++) {
+      const kind = expected ? this.#dice.pick(['plain', 'commit', 'abort']) : 'plain'
+      const producer = kind === 'plain' ? this.#plain : this.#transactional
+      const topic = await producer.topic('in')
+      if (kind !== 'plain') {
+        producer.beginTransaction('writer', version, initProducerId(this.#cluster, 'writer', 60_000))
+      }
+      for (let partition = 0; partition < this.#world.inputPartitions; partition++) {
+        for (let n = 0; n < RECORDS_PER_BATCH; n++) {
+          const key = `${partition}-${this.#number % KEYS_PER_PARTITION}`
+          const value = `${kind}-${expected ? '' : 'late-'}${this.#number++}`
+          topic.append(partition, 1, key, value)
+          if (expected && kind !== 'abort') this.#expect(key, value)
+        }
+      }
+      const { handle } = await producer.seal()
+      if (handle !== undefined) await endTransaction(this.#cluster, handle, kind === 'commit', { deadlineMs: 10_000 })
+    }
+  }
+
+  /** A transaction under an id of the job's prefix, of a directory that is not there any more. */
+  async leaveOpen(): Promise<void> {
+    const producer = new Producer(this.#cluster, parseProducerOptions({ 'linger.ms': 0 }))
+    const topic = await producer.topic('out')
+    const id = 'copy-1-0-0'
+    producer.beginTransaction(id, await transactionVersion(this.#cluster), initProducerId(this.#cluster, id, 900_000))
+    topic.append(0, 1, 'foreign', 'foreign')
+    await producer.seal()
+    await producer.close({ discard: true })
+  }
+
+  async close(): Promise<void> {
+    await this.#plain.close({ discard: true })
+    await this.#transactional.close({ discard: true })
+    await this.#cluster.close()
+  }
+
+  #expect(key: string, value: string): void {
+    const values = this.#world.expected.get(key)
+    if (values === undefined) this.#world.expected.set(key, [value])
+    else values.push(value)
+  }
+}
+
+/** Of a client that waits in vain; the defaults of half a minute and more would fill a run with waiting. */
+const PATIENCE = { 'request.timeout.ms': 3_000, 'default.api.timeout.ms': 12_000 }
+
+export interface Element {
   readonly key: string
   readonly value: string
 }
 
-export function copyJob(simulation: Simulation, world: CopyWorld): JobDefinition {
+export function copyJob(simulation: Simulation, world: CopyWorld, bug: PlantedBug | undefined): JobDefinition {
   return defineJob('copy', (env, params) => {
     const brokers = params.required('brokers')
     const source = KafkaSource.builder()
@@ -100,11 +176,12 @@ export function copyJob(simulation: Simulation, world: CopyWorld): JobDefinition
       .setProperty('isolation.level', 'read_committed')
       .setProperty('max.partition.fetch.bytes', '250')
       .setProperty('fetch.max.bytes', '500')
+      .setProperties(PATIENCE)
       .setDeserializer(
         KafkaRecordDeserializationSchema.of<Element>(({ key, value }) => ({ key: String(key), value: String(value) })),
       )
       .build()
-    const sink = KafkaSink.builder<Element>()
+    const builder = KafkaSink.builder<Element>()
       .setBootstrapServers(brokers)
       .setRecordSerializer(
         KafkaRecordSerializationSchema.builder<Element>()
@@ -119,17 +196,26 @@ export function copyJob(simulation: Simulation, world: CopyWorld): JobDefinition
       .setTransactionNamingStrategy(world.naming)
       .setProperty('batch.size', 120)
       .setProperty('linger.ms', 1)
-      .build()
-    env
-      .fromSource(source, WatermarkStrategy.noWatermarks(), 'in')
+      .setProperties({ ...PATIENCE, 'delivery.timeout.ms': 9_000 })
+    if (bug?.connector !== undefined) builder.setConnector(bug.connector(new KafkaSinkConnector(), simulation))
+    const sink = builder.build()
+    const read = env
+      .fromSource(bug?.source?.(source, simulation) ?? source, WatermarkStrategy.noWatermarks(), 'in')
       .uid('in')
+    const spread = world.shuffled
+      ? read.partitionCustom(
+          (key: string, partitions) => (Number(key[0]) + Number(key[2])) % partitions,
+          ({ key }) => key,
+        )
+      : read
+    spread
       .map((element) => {
         simulation.loop.spend(world.elementMs)
         if (simulation.functionFails()) throw new Error('a function fails, as planned')
         return element
       })
       .uid('through')
-      .sinkTo(sink)
+      .sinkTo(bug?.sink?.(sink, simulation) ?? sink)
       .uid('out')
   })
 }

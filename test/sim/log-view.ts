@@ -15,8 +15,8 @@ import {
   type KafkaPartitionSplit,
   kafkaPartitionSplitSerializer,
 } from '../../src/source/split/kafka-partition-split.ts'
-import type { SimulatedDisk } from '../../src/testing/simulation/simulated-disk.ts'
 import type { SimulatedProcess } from '../../src/testing/simulation/simulated-process.ts'
+import type { Simulation } from '../../src/testing/simulation/simulation.ts'
 
 export interface SeenAttempt {
   readonly number: number
@@ -53,10 +53,13 @@ export class LogView {
   lastKind = ''
   /** `finished` stands in the log, and nothing was begun after it. */
   finished = false
-  readonly #disk: SimulatedDisk
+  readonly #simulation: Simulation
+  #base = 0
+  readonly #pathOf: (path: string) => string
 
-  constructor(disk: SimulatedDisk) {
-    this.#disk = disk
+  constructor(simulation: Simulation, pathOf: (path: string) => string) {
+    this.#simulation = simulation
+    this.#pathOf = pathOf
   }
 
   get owner(): SeenAttempt | undefined {
@@ -77,9 +80,12 @@ export class LogView {
   /** Answers a `completed` record with what it holds; undefined for any other kind. */
   add(path: string, process: SimulatedProcess, atMs: number): SeenCheckpoint | undefined {
     const number = Number(path.slice(path.lastIndexOf('/') + 1))
-    const bytes = this.#disk.objects.get(path)
+    const bytes = this.#simulation.written(path)
     if (bytes === undefined) return undefined
     const { record, attempt } = decodeLogEntry(number, bytes, path)
+    // A place that was pruned and is taken again says nothing.
+    if (number < this.#base) return undefined
+    if (record.kind === 'base') this.#base = number
     this.lastKind = record.kind
     switch (record.kind) {
       case 'attempt':
@@ -123,14 +129,26 @@ export class LogView {
     return this.completed.filter((past) => past.committables.some((one) => sameIdentity(one, identity)))
   }
 
+  /** The same, of those whose commit of it is not in the log yet: a later one may list what an earlier one's commit covers. */
+  pending(identity: Parameters<LogView['listing']>[0]): SeenCheckpoint[] {
+    const committed = Math.max(0, ...this.completed.flatMap((past) => (past.committed ? [past.record.checkpoint] : [])))
+    return this.completed.filter(
+      (past) =>
+        !past.committed &&
+        !past.void &&
+        past.committables.some((one) => one.barrier > committed && sameIdentity(one, identity)),
+    )
+  }
+
   #commit(checkpoint: number): void {
     for (const past of this.completed) if (past.record.checkpoint <= checkpoint && !past.void) past.committed = true
   }
 
   #read(folder: string): CheckpointContent | undefined {
-    const state = this.#disk.objects.get(`${folder}/state`)
-    const metadata = this.#disk.objects.get(`${folder}/_metadata`)
-    return state === undefined || metadata === undefined ? undefined : decodeCheckpoint({ state, metadata }, folder)
+    const state = this.#simulation.written(this.#pathOf(`${folder}/state`))
+    const metadata = this.#simulation.written(this.#pathOf(`${folder}/_metadata`))
+    if (state === undefined || metadata === undefined) return undefined
+    return decodeCheckpoint({ state, metadata }, folder)
   }
 }
 

@@ -34,6 +34,8 @@ export interface RulesOptions {
   readonly input: string
   readonly outputs: { readonly topic: string; readonly partitions: number }
   readonly transactionTimeoutMs: number
+  /** Where an object lies that the log names; see planted bugs. */
+  readonly pathOf: (path: string) => string
 }
 
 /** What was open when a subtask took its snapshot: the next completed checkpoint must list it. */
@@ -54,18 +56,25 @@ export class Rules implements WireListener {
   readonly #simulation: Simulation
   /** Processes that have read that another one owns the job. */
   readonly #superseded: Set<SimulatedProcess> = new Set()
-  readonly #sealed: Sealed[] = []
+  #sealed: Sealed[] = []
   /** By transactional id: the transaction that was seen last. */
   readonly #begun: Map<string, EmbeddedTransaction> = new Map()
   readonly #everBegun: Set<string> = new Set()
   /** Attempt and partition whose first fetch was seen. */
   readonly #fetched: Set<string> = new Set()
+  /** Ids that were open when the job began in an empty directory: a fresh start takes them away. */
+  readonly #foreign: Set<string> = new Set()
+  readonly #modes: Map<SimulatedProcess, string> = new Map()
   #finishedOnce = false
 
   constructor(options: RulesOptions) {
     this.#options = options
     this.#simulation = options.simulation
-    this.log = new LogView(options.simulation.disk)
+    this.log = new LogView(options.simulation, options.pathOf)
+  }
+
+  onStart(process: SimulatedProcess, mode: string): void {
+    this.#modes.set(process, mode)
   }
 
   sent(process: SimulatedProcess, request: SeenRequest): void {
@@ -199,7 +208,7 @@ export class Rules implements WireListener {
     if (parts.attempt > own) {
       this.#broken(9, `attempt ${own} initialises ${transactionalId}, which is not its own nor an earlier one's`)
     }
-    if (parts.attempt === own) {
+    if (parts.attempt === own && !this.#foreign.has(transactionalId)) {
       this.#look(15)
       const { transactionTimeoutMs: wanted } = this.#options
       if (transactionTimeoutMs !== wanted) {
@@ -208,7 +217,7 @@ export class Rules implements WireListener {
     }
     if (now === undefined) return
     this.#look(8)
-    const pending = this.log.listing(now).filter((past) => !past.committed && !past.void)
+    const pending = this.log.pending(now)
     if (now.state === 'Ongoing' && pending.length > 0 && own === this.log.owner?.number) {
       this.#broken(
         8,
@@ -243,7 +252,7 @@ export class Rules implements WireListener {
     this.#everBegun.add(identity)
     if (before === undefined) return
     this.#look(3)
-    const uncommitted = this.log.listing(before).filter((past) => !past.committed && !past.void)
+    const uncommitted = this.log.pending(before)
     if (uncommitted.length > 0) {
       const checkpoint = uncommitted[0]?.record.checkpoint
       this.#broken(
@@ -302,11 +311,25 @@ export class Rules implements WireListener {
   #onRecord(process: SimulatedProcess, path: string): void {
     const committedBefore = new Set(this.log.completed.filter((past) => past.committed))
     const highest = Math.max(0, ...this.log.completed.map(({ record }) => record.checkpoint))
+    const first = this.log.attempts.length === 0 && path.endsWith('0000000001')
     const seen = this.log.add(path, process, this.#simulation.loop.elapsedMs)
+    if (first) this.#onFirstAttempt(process)
     if (seen !== undefined) this.#onCompleted(seen, highest)
     for (const past of this.log.completed) {
       if (past.committed && !committedBefore.has(past)) this.#onCommitted(past)
     }
+  }
+
+  /** Whoever begins in an empty directory has asked whether others have transactions under its prefix. */
+  #onFirstAttempt(process: SimulatedProcess): void {
+    this.#look(17)
+    const open = this.#simulation.broker
+      .transactions()
+      .find((one) => one.state === 'Ongoing' && this.#parts(one.transactionalId) !== undefined)
+    if (open === undefined) return
+    this.#foreign.add(open.transactionalId)
+    if (this.#modes.get(process) === 'fresh') return
+    this.#broken(17, `the job begins in an empty directory although ${open.transactionalId} is open`)
   }
 
   #onCompleted(past: SeenCheckpoint, highest: number): void {
@@ -316,7 +339,8 @@ export class Rules implements WireListener {
       this.#broken(5, `checkpoint ${record.checkpoint} completed after checkpoint ${highest}`)
     }
     const { objects } = this.#simulation.disk
-    if (!objects.has(`${record.folder}/_metadata`) || !objects.has(`${record.folder}/state`)) {
+    const { pathOf } = this.#options
+    if (!objects.has(pathOf(`${record.folder}/_metadata`)) || !objects.has(pathOf(`${record.folder}/state`))) {
       this.#broken(5, `checkpoint ${record.checkpoint} completed, and its folder is not whole`)
     }
     for (const one of committables) {
@@ -333,7 +357,9 @@ export class Rules implements WireListener {
         )
       }
     }
-    for (const sealed of this.#sealed) {
+    const due = this.#sealed
+    this.#sealed = due.filter((sealed) => sealed.attempt > attempt || sealed.checkpoint > record.checkpoint)
+    for (const sealed of due) {
       if (sealed.attempt !== attempt || sealed.checkpoint > record.checkpoint) continue
       for (const one of sealed.open) {
         this.#look(2)
@@ -365,7 +391,7 @@ export class Rules implements WireListener {
   #onRemoved(process: SimulatedProcess, path: string): void {
     this.#refuseSuperseded(process, `it removes ${path}`)
     const folder = /^(chk-\d+-\d+)$/.exec(path)?.[1]
-    const past = this.log.completed.find(({ record }) => record.folder === folder)
+    const past = this.log.completed.find(({ record }) => this.#options.pathOf(record.folder) === folder)
     if (past === undefined || past.void) return
     this.#look(5)
     const newerCommitted = this.log.completed.some(

@@ -7,7 +7,8 @@ import { describeError, MillraceError, type TransitionMessage } from '../../src/
 import { readCommitted } from '../../src/testing/simulation/committed-log.ts'
 import { FAULT_KINDS, makePlan, type RunPlan } from '../../src/testing/simulation/run-plan.ts'
 import { type LifeChanges, Simulation } from '../../src/testing/simulation/simulation.ts'
-import { type CopyWorld, copyJob, copyWorld, fillInput } from './copy-job.ts'
+import { type CopyWorld, copyJob, copyWorld, prepare, writeLate } from './copy-job.ts'
+import { PLANTED_BUGS } from './planted-bugs.ts'
 import { type Breach, Rules } from './rules.ts'
 import { Wire } from './wire.ts'
 
@@ -65,29 +66,46 @@ class SeedRun {
   /** Producer and epoch of transactions that the job said were lost, and went on without as it was told. */
   readonly #lost: Set<string> = new Set()
   #checkpoints = 0
+  #late = false
+  /** Lives that were told to begin anew. */
+  #fresh = 0
 
   constructor(plan: RunPlan, options: SeedOptions) {
     this.#plan = plan
     this.#options = options
     const world = copyWorld(plan.seed)
     this.#world = world
+    const bug = options.bug === undefined ? undefined : PLANTED_BUGS.find(({ name }) => name === options.bug)
+    if (options.bug !== undefined && bug === undefined) throw new Error(`there is no planted bug ${options.bug}`)
     this.#simulation = new Simulation({
       plan,
       topics: { in: { partitions: world.inputPartitions }, out: { partitions: world.outputPartitions } },
-      job: (simulation) => copyJob(simulation, world),
+      job: (simulation) => copyJob(simulation, world, bug),
       configuration: {
         'execution.checkpointing.interval': 5,
         'execution.checkpointing.timeout': 4_000,
+        'execution.checkpointing.max-concurrent-checkpoints': world.concurrentCheckpoints,
+        'restart-strategy.type': 'fixed-delay',
         'restart-strategy.fixed-delay.delay': 2,
         'restart-strategy.fixed-delay.attempts': 3,
+        ...bug?.configuration,
       },
-      fill: (simulation) => fillInput(simulation, world),
+      markerDelayMs: world.markerDelayMs,
+      wrap: (process) => bug?.storage?.(process.storage, this.#simulation) ?? process.storage,
+      fill: (simulation) => prepare(simulation, world),
       afterFailure: (error) => this.#afterFailure(error),
       onlooker: {
         joint: (process, { name, detail }) => {
-          if (name === 'completed-written') this.#checkpoints++
+          if (name === 'completed-written') {
+            this.#checkpoints++
+            this.#writeLate()
+          }
           this.#trace(() => `${process.name} ${name} ${JSON.stringify(detail)}`)
           this.#rules.onJoint(process, name, detail)
+        },
+        started: (process, mode) => {
+          if (mode === 'fresh') this.#fresh++
+          this.#rules.onStart(process, mode)
         },
         struck: (fault, process) => {
           count(this.#struck, fault.kind)
@@ -110,8 +128,9 @@ class SeedRun {
       input: 'in',
       outputs: { topic: 'out', partitions: world.outputPartitions },
       transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
+      pathOf: bug?.pathOf ?? ((path) => path),
     })
-    network.tap = new Wire(this.#rules)
+    network.tap = new Wire(this.#rules, bug?.answers)
     disk.onEffect = (process, operation, path, result) => this.#rules.onDisk(process, operation, path, result)
     if (options.events === true) this.#simulation.loop.onEvent = options.trace
   }
@@ -161,6 +180,8 @@ class SeedRun {
   #afterFailure(error: Error): LifeChanges | undefined {
     if (!MillraceError.is(error)) return undefined
     switch (error.code) {
+      case 'FOREIGN_TRANSACTIONS':
+        return this.#world.foreign ? { mode: 'fresh' } : undefined
       case 'LOG_DAMAGED':
       case 'CHECKPOINT_DAMAGED':
         return this.#simulation.repair() ? {} : undefined
@@ -171,6 +192,14 @@ class SeedRun {
       default:
         return undefined
     }
+  }
+
+  /** Once a checkpoint is committed the job has decided where its input ends; a fresh start decides again. */
+  #writeLate(): void {
+    if (this.#late || this.#fresh > 0 || this.#plan.faults.some(({ kind }) => kind === 'fresh-start')) return
+    if (!this.#rules.log.completed.some(({ committed }) => committed)) return
+    this.#late = true
+    void writeLate(this.#simulation, this.#world)
   }
 
   #onLost(logged: readonly { readonly message: string; readonly fields: Readonly<Record<string, unknown>> }[]): void {
@@ -185,7 +214,8 @@ class SeedRun {
   #output(): Breach[] {
     const { outputPartitions, expected } = this.#world
     const breaches: Breach[] = []
-    const broken = (what: string): void => void breaches.push({ rule: 0, what, atMs: this.#simulation.loop.elapsedMs })
+    const broken = (what: string, rule = 0): void =>
+      void breaches.push({ rule, what, atMs: this.#simulation.loop.elapsedMs })
     const found: Map<string, string[]> = new Map()
     const lost: Set<string> = new Set()
     for (let partition = 0; partition < outputPartitions; partition++) {
@@ -200,11 +230,10 @@ class SeedRun {
         else values.push(String(value))
       }
     }
-    const fresh = this.#plan.faults.filter(({ kind, life }) => kind === 'fresh-start' && life > 1).length
+    const fresh = this.#fresh
     for (const [key, values] of expected) {
-      const wanted = values.filter((value) => !lost.has(value))
-      const wrong = difference(found.get(key) ?? [], wanted, fresh)
-      if (wrong !== undefined) broken(`key ${key}: ${wrong}`)
+      const wrong = difference(found.get(key) ?? [], values, { lost, fresh })
+      if (wrong !== undefined) broken(`key ${key}: ${wrong.what}`, wrong.rule)
     }
     for (const key of found.keys()) if (!expected.has(key)) broken(`key ${key} was never written`)
     return breaches
@@ -215,22 +244,38 @@ class SeedRun {
   }
 }
 
-/** A fresh start reads all again: what was committed before it stands before, from the beginning to some point. */
-function difference(got: readonly string[], wanted: readonly string[], freshStarts: number): string | undefined {
+/**
+ * A fresh start reads all again: what was committed before it stands before, from the beginning to some point. What was lost,
+ * and told by name, may be missing.
+ */
+function difference(
+  got: readonly string[],
+  wanted: readonly string[],
+  excused: { readonly lost: ReadonlySet<string>; readonly fresh: number },
+): { readonly what: string; readonly rule: number } | undefined {
+  const skipLost = (from: number): number => {
+    let at = from
+    while (at < wanted.length && excused.lost.has(wanted[at] as string)) at++
+    return at
+  }
   let at = 0
   let begun = 0
   let index = 0
   for (; index < got.length; index++) {
+    if (got[index] !== wanted[at]) at = skipLost(at)
     if (got[index] !== wanted[at]) {
-      if (got[index] !== wanted[0] || ++begun > freshStarts) break
-      at = 0
+      const first = wanted.indexOf(got[index] as string)
+      if (++begun > excused.fresh || first < 0 || first > skipLost(0)) break
+      at = first
     }
     at++
   }
-  if (index === got.length && at === wanted.length) return undefined
+  if (index === got.length && skipLost(at) === wanted.length) return undefined
   const missing = wanted.filter((value) => !got.includes(value))
   const doubled = got.filter((value, n) => got.indexOf(value) !== n)
-  return `${got.length} records of ${wanted.length}, after ${index} comes ${got[index]} and not ${wanted[at]}; missing: ${missing.join(' ')}; twice: ${doubled.join(' ')}`
+  const what = `${got.length} records of ${wanted.length}, after ${index} comes ${got[index]} and not ${wanted[at]}; missing: ${missing.join(' ')}; twice: ${doubled.join(' ')}`
+  // What is missing without a word is a silent loss.
+  return { what, rule: missing.length > 0 ? 11 : 0 }
 }
 
 function count(counts: Map<string, number>, what: string): void {

@@ -12,9 +12,10 @@ export interface SeenRequest {
 export interface WireListener {
   sent(process: SimulatedProcess, request: SeenRequest): void
   delivered(process: SimulatedProcess, request: SeenRequest): void
-  /** The frames of answers, to be told otherwise; see planted bugs. */
-  answered?(process: SimulatedProcess, bytes: Buffer): Buffer
 }
+
+/** An answer to be told otherwise: a planted bug of the client, at its edge. */
+export type AnswerChange = (api: string, version: number, frame: Buffer) => Buffer
 
 /** Those that rules are about: Produce, Fetch, OffsetCommit, InitProducerId, AddPartitionsToTxn, EndTxn. */
 const LOOKED_AT: ReadonlySet<number> = new Set([0, 1, 8, 22, 24, 26])
@@ -22,15 +23,19 @@ const LENGTH_BYTES = 4
 
 export class Wire implements Wiretap {
   readonly #listener: WireListener
+  readonly #change: AnswerChange | undefined
 
-  constructor(listener: WireListener) {
+  constructor(listener: WireListener, change?: AnswerChange) {
     this.#listener = listener
+    this.#change = change
   }
 
   attach(process: SimulatedProcess): FrameTap {
     const listener = this.#listener
     const underWay: { readonly request: SeenRequest; readonly endsAt: number }[] = []
     let rest: Buffer = Buffer.alloc(0)
+    const asked: Map<number, SeenRequest> = new Map()
+    let answers: Buffer = Buffer.alloc(0)
     let sentBytes = 0
     let deliveredBytes = 0
     return {
@@ -42,6 +47,7 @@ export class Wire implements Wiretap {
           if (rest.length < length) break
           sentBytes += length
           const request = decode(rest.subarray(LENGTH_BYTES, length))
+          if (request !== undefined) asked.set(rest.readInt32BE(LENGTH_BYTES + 4), request)
           rest = rest.subarray(length)
           if (request === undefined) continue
           listener.sent(process, request)
@@ -55,7 +61,19 @@ export class Wire implements Wiretap {
           listener.delivered(process, next.request)
         }
       },
-      answered: (bytes) => listener.answered?.(process, bytes) ?? bytes,
+      answered: (bytes) => {
+        if (this.#change === undefined) return bytes
+        answers = Buffer.concat([answers, bytes])
+        const told: Buffer[] = []
+        while (answers.length >= LENGTH_BYTES && answers.length >= answers.readInt32BE(0) + LENGTH_BYTES) {
+          const length = answers.readInt32BE(0) + LENGTH_BYTES
+          const frame = answers.subarray(0, length)
+          answers = answers.subarray(length)
+          const request = asked.get(frame.readInt32BE(LENGTH_BYTES))
+          told.push(request === undefined ? frame : this.#change(request.api, request.version, frame))
+        }
+        return Buffer.concat(told)
+      },
     }
   }
 }

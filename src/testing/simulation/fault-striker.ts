@@ -12,6 +12,9 @@ import type { NetworkFault } from './simulated-network.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 import type { Simulation } from './simulation.ts'
 
+/** How a process calls its storage for a record of the log. */
+const TO_THE_LOG = 'put log/'
+
 export class FaultStriker {
   #functionFails = false
   readonly #simulation: Simulation
@@ -40,11 +43,13 @@ export class FaultStriker {
   }
 
   /** The faults whose moment is this call. */
-  atCall(process: SimulatedProcess): PlannedFault[] {
+  atCall(process: SimulatedProcess, what: string): PlannedFault[] {
     const due: PlannedFault[] = []
+    const records = what.startsWith(TO_THE_LOG) ? this.#count(`${process.life} records`) : 0
     for (const fault of this.#waiting) {
       const { moment, life } = fault
-      if (moment.kind === 'call' && life === process.life && process.calls >= moment.nth) due.push(fault)
+      if (moment.kind === 'joint' || life !== process.life) continue
+      if (moment.kind === 'call' ? process.calls >= moment.nth : records === moment.nth) due.push(fault)
     }
     for (const fault of due) this.#waiting.delete(fault)
     return due
@@ -87,6 +92,10 @@ export class FaultStriker {
     broker.faults.clear()
     for (const node of this.#nodesDown) broker.startNode(node)
     this.#nodesDown.clear()
+  }
+
+  copyOf(path: string): Buffer | undefined {
+    return this.#copies.get(path)
   }
 
   /** What was damaged is there again, as it was. */

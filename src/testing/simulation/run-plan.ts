@@ -36,9 +36,10 @@ export const FAULT_KINDS = [
 
 export type FaultKind = (typeof FAULT_KINDS)[number]
 
-/** The n-th call or delivery of a life, or its n-th passing of a joint. */
+/** The n-th call or delivery of a life, its n-th record on the way to the log, or its n-th passing of a joint. */
 export type Moment =
   | { readonly kind: 'call'; readonly nth: number }
+  | { readonly kind: 'record'; readonly nth: number }
   | { readonly kind: 'joint'; readonly joint: JointName; readonly nth: number }
 
 export interface PlannedFault {
@@ -81,7 +82,7 @@ const FREQUENT: readonly JointName[] = [
 const PASSED: readonly JointName[] = JOINTS.filter((name) => name !== 'record-before-link')
 const CALLS_MAX = 3_000
 const LIVES_MAX = 4
-const FAULTS_MAX = 8
+const FAULTS_MAX = 12
 
 export function makePlan(seed: number, options: PlanOptions): RunPlan {
   const dice = new Dice(seed, 'plan')
@@ -110,13 +111,16 @@ export function makePlan(seed: number, options: PlanOptions): RunPlan {
   }
 }
 
-/** What ends a life is what recovery is made of: it comes more often. */
+/** What ends a life is what recovery is made of, and errors are many: they come more often. */
 function pickKind(dice: Dice, kinds: readonly FaultKind[]): FaultKind {
-  const ending = kinds.filter((kind) => kind === 'crash' || kind === 'sleep')
-  return ending.length > 0 && dice.chance(0.35) ? dice.pick(ending) : dice.pick(kinds)
+  const luck = dice.next()
+  const often = luck < 0.2 ? ['crash', 'sleep'] : luck < 0.35 ? ['error-answer'] : []
+  const some = kinds.filter((kind) => often.includes(kind))
+  return dice.pick(some.length === 0 ? kinds : some)
 }
 
 function pickMoment(dice: Dice): Moment {
+  if (dice.chance(0.1)) return { kind: 'record', nth: dice.between(1, 6) }
   if (dice.chance(0.6)) {
     const frequent = dice.chance(0.6)
     return { kind: 'joint', joint: dice.pick(frequent ? FREQUENT : PASSED), nth: dice.between(1, frequent ? 8 : 3) }
@@ -175,7 +179,7 @@ export function describePlan(plan: RunPlan): string {
 
 function describeFault({ kind, life, moment, detail }: PlannedFault): string {
   const whose = life === 0 ? 'of all lives' : `of life ${life}`
-  const when = moment.kind === 'call' ? `call ${moment.nth}` : `passing ${moment.nth} of ${moment.joint}`
+  const when = moment.kind === 'joint' ? `passing ${moment.nth} of ${moment.joint}` : `${moment.kind} ${moment.nth}`
   const how = Object.entries(detail).map(([name, value]) => ` ${name} ${value}`)
   return `${kind} at ${when} ${whose}${how.join(',')}`
 }

@@ -32,7 +32,7 @@ export interface Life {
 
 /** What looks on, and may say how a life goes on. */
 export interface Onlooker {
-  started?(process: SimulatedProcess): void
+  started?(process: SimulatedProcess, mode: StartOptions['mode']): void
   joint?(process: SimulatedProcess, message: JointMessage): void
   struck?(fault: PlannedFault, process: SimulatedProcess): void
   /** `finished` was told this very moment. */
@@ -48,7 +48,7 @@ export interface SimulationOptions {
   readonly args?: Readonly<Record<string, string | number | boolean>>
   /** Puts records into topics before the first life. */
   readonly fill: (simulation: Simulation) => Promise<void>
-  /** What to do about the error of a life that nothing happens to; undefined: the run fails with it. */
+  /** What a person does about the error of a life; undefined: nothing, and after a life in peace the run fails with it. */
   readonly afterFailure?: (error: Error, simulation: Simulation) => LifeChanges | undefined
   readonly onlooker?: Onlooker
   readonly markerDelayMs?: number
@@ -132,6 +132,11 @@ export class Simulation {
     return this.#striker.repair()
   }
 
+  /** What was written to the disk, whatever was damaged of it since. */
+  written(path: string): Buffer | undefined {
+    return this.#striker.copyOf(path) ?? this.disk.objects.get(path)
+  }
+
   /** Throws what went wrong with the run itself; what the job wrote is for the caller to look at. */
   async run(): Promise<void> {
     const listen = (message: unknown): void => this.#onJoint(message as JointMessage)
@@ -158,8 +163,8 @@ export class Simulation {
   }
 
   /** A process calls, or something is delivered to it. */
-  readonly #called = (process: SimulatedProcess): void => {
-    for (const fault of this.#striker.atCall(process)) this.#strike(fault, process)
+  readonly #called = (process: SimulatedProcess, what: string): void => {
+    for (const fault of this.#striker.atCall(process, what)) this.#strike(fault, process)
   }
 
   #onJoint(message: JointMessage): void {
@@ -186,10 +191,10 @@ export class Simulation {
       if (end.kind === 'finished') return this.#aftermath()
       if (end.kind === 'already-finished') return this.#aftermath()
       this.#changes = {}
-      if (!inPeace || end.kind !== 'failed') continue
+      if (end.kind !== 'failed') continue
       const changes = this.#options.afterFailure?.(end.error, this)
       if (changes !== undefined) this.#changes = changes
-      else if (!this.#mayHaveLost(end.error)) throw end.error
+      else if (inPeace && !this.#mayHaveLost(end.error)) throw end.error
     }
     throw new Error(`the job has not finished after ${lives + FURTHER_LIVES_MAX} lives`)
   }
@@ -211,8 +216,9 @@ export class Simulation {
       seed: this.plan.seed * 1_000 + life,
       called: this.#called,
     })
-    this.#options.onlooker?.started?.(process)
-    const ended = this.#start(process)
+    const mode = this.#changes.mode ?? (this.#striker.startsFresh(life) ? 'fresh' : 'resume')
+    this.#options.onlooker?.started?.(process, mode)
+    const ended = this.#start(process, mode)
     const died = new Promise<LifeEnd>((resolve) => process.onDeath.push(() => resolve({ kind: 'died' })))
     const asleep = new Promise<LifeEnd>((resolve) => this.#striker.onSleep(process, () => resolve({ kind: 'asleep' })))
     const tooLong = new Promise<LifeEnd>((_resolve, reject) => {
@@ -230,11 +236,9 @@ export class Simulation {
   }
 
   /** What a supervisor's command does. */
-  #start(process: SimulatedProcess): Promise<LifeEnd> {
+  #start(process: SimulatedProcess, mode: StartOptions['mode']): Promise<LifeEnd> {
     const { plan } = this
     const parallelism = plan.parallelism[process.life - 1] ?? plan.parallelism.at(-1) ?? 1
-    const fresh = this.#striker.startsFresh(process.life)
-    const mode = this.#changes.mode ?? (fresh ? 'fresh' : 'resume')
     const changes = this.#changes.configuration
     return new Promise((resolve) => {
       this.loop.after(0, process, 'a process starts', () => {

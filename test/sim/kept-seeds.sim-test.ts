@@ -1,0 +1,21 @@
+/** Plans of seeds that failed once, with why: what they found was mended, and must not come back. */
+import assert from 'node:assert/strict'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import type { RunPlan } from '../../src/testing/simulation/run-plan.ts'
+import { runSeed } from './run-seed.ts'
+import { describeFailure } from './totals.ts'
+
+interface KeptSeed {
+  readonly why: string
+  readonly plan: RunPlan
+}
+
+for (const file of globSync('kept-seeds/*.json', { cwd: import.meta.dirname }).sort()) {
+  const { why, plan } = JSON.parse(readFileSync(join(import.meta.dirname, file), 'utf8')) as KeptSeed
+  test(`${file}: ${why}`, async () => {
+    const report = await runSeed(plan.seed, { plan })
+    assert.equal(report.breaches.length, 0, describeFailure(report))
+  })
+}

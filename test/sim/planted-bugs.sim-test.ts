@@ -1,0 +1,34 @@
+/**
+ * Who watches the simulator: each planted bug is found by fewer than a thousand seeds of the standard run, and by the rule that it
+ * breaks or by the output. A bug that is not found says that a fault or a rule is missing.
+ */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { PLANTED_BUGS } from './planted-bugs.ts'
+import { runSeed } from './run-seed.ts'
+import { describeFailure } from './totals.ts'
+
+const SEEDS_MAX = 999
+/** Of exactly-once; savepoints (14) cannot be taken yet. */
+const RULES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 15, 16, 17]
+
+test('there is a planted bug for each rule', () => {
+  const broken = new Set(PLANTED_BUGS.map(({ rule }) => rule))
+  assert.deepEqual(
+    RULES.filter((rule) => !broken.has(rule)),
+    [],
+  )
+  assert.equal(new Set(PLANTED_BUGS.map(({ name }) => name)).size, PLANTED_BUGS.length)
+})
+
+for (const { name, how } of PLANTED_BUGS) {
+  test(`a job that ${name.replaceAll('-', ' ')} is found out (planted ${how})`, async (context) => {
+    for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+      const report = await runSeed(seed, { bug: name })
+      if (report.breaches.length === 0) continue
+      context.diagnostic(`by seed ${seed}:\n${describeFailure(report).split('\n')[0]}`)
+      return
+    }
+    assert.fail(`${SEEDS_MAX} seeds did not find it`)
+  })
+}
