@@ -65,6 +65,7 @@ export declare class Counting implements Accumulator<number> {
 export declare class DataStream<out T> extends StreamStep {
     protected readonly element: T;
     constructor(host: StreamHost, origin: StreamOrigin);
+    returns(serializer: RecordSerializer<T>): this;
     map<Out>(fn: ((value: T) => Sync<Out>) | MapFunction<T, Out>): DataStream<Out>;
     filter<S extends T>(fn: (value: T) => value is S): DataStream<S>;
     filter(fn: FilterCallback<T>): DataStream<T>;
@@ -345,6 +346,11 @@ export type ProcessResult = void | undefined;
 export interface Random {
     next(): number;
     hex(count: number): string;
+}
+
+export interface RecordSerializer<T = unknown> {
+    serialize(value: T): Uint8Array;
+    deserialize(bytes: Uint8Array): T;
 }
 
 export interface ReduceFunction<T> extends RichFunction {

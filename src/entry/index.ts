@@ -37,6 +37,7 @@ export {
   type ProcessFunction,
   type ProcessFunctionContext,
   type ProcessResult,
+  type RecordSerializer,
   type ReduceFunction,
   type RichFunction,
   type RuntimeContext,

@@ -15,6 +15,7 @@ import type {
   MapFunction,
   OperatorFactory,
   OutputTag,
+  RecordSerializer,
   Sink,
   Sync,
   WatermarkPlan,
@@ -64,6 +65,26 @@ export class DataStream<out T> extends StreamStep {
     super('step' in origin ? origin.step : undefined, 'step' in origin ? origin.step.name : origin.what)
     this.#host = host
     this.#origin = origin
+  }
+
+  /**
+   * How this step's elements go to other threads when they are no plain data, or when there is a faster way. On one thread they
+   * stay as they are; state is not written with it. (Flink: `returns` with a TypeInformation.)
+   *
+   *     payments.map(toMoney).returns({
+   *       serialize: (money) => Buffer.from(String(money.cents)),
+   *       deserialize: (bytes) => new Money(Number(Buffer.from(bytes).toString())),
+   *     })
+   */
+  returns(serializer: RecordSerializer<T>): this {
+    if (!('step' in this.#origin)) {
+      throw new MillraceError(
+        'OPTION_INVALID',
+        `returns: ${this.#origin.what} is no step of its own; set this on the step before it`,
+      )
+    }
+    this.#origin.step.serializer = serializer as RecordSerializer
+    return this
   }
 
   /** One element for each. The function answers synchronously; an async one does not compile. */

@@ -274,3 +274,21 @@ test('what a source says about itself is part of the hash', () => {
   assert.equal(hashOf(10), hashOf(10))
   assert.notEqual(hashOf(10), hashOf(11))
 })
+
+test('a serializer goes with the edges of its step, and with none of its side outputs', () => {
+  const env = StreamExecutionEnvironment.createLocalEnvironment()
+  const serializer = {
+    serialize: (value: number) => Buffer.of(value),
+    deserialize: (bytes: Uint8Array) => bytes[0] ?? 0,
+  }
+  const numbers = env.fromData([1, 2])
+  const doubled = numbers.map((value) => value * 2).returns(serializer)
+  doubled.keyBy((value) => value).print()
+  doubled.union(numbers).print()
+  doubled.getSideOutput(new OutputTag<number>('late')).print()
+  assert.deepEqual(
+    env.buildGraph('job').nodes.map(({ inputs }) => inputs.map((edge) => edge.serializer === serializer)),
+    [[], [false], [true], [true, false], [false]],
+  )
+  assert.throws(() => doubled.rebalance().returns(serializer), /a rebalanced stream is no step of its own/)
+})

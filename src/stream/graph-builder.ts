@@ -72,6 +72,7 @@ function edgeOf(input: InputEdge, step: Transformation, configuration: Configura
     ...(tag === undefined ? {} : { tag }),
     ...(keyOf === undefined ? {} : { keyOf }),
     ...(partition === undefined ? {} : { partition }),
+    ...(tag !== undefined || from.serializer === undefined ? {} : { serializer: from.serializer }),
   }
 }
 

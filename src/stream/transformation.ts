@@ -8,6 +8,7 @@ import type {
   KeySelector,
   OperatorFactory,
   Partitioning,
+  RecordSerializer,
   Sink,
   Source,
   WatermarkPlan,
@@ -49,6 +50,8 @@ export interface Transformation {
   parallelism: number | undefined
   maxParallelism: number | undefined
   chaining: 'always' | 'head' | 'never'
+  /** How its elements go between threads; undefined: as plain data. */
+  serializer: RecordSerializer | undefined
 }
 
 /** The steps of one environment, in the order in which they were written. */
@@ -68,6 +71,7 @@ export class Transformations {
       parallelism: undefined,
       maxParallelism: undefined,
       chaining: 'always',
+      serializer: undefined,
     }
     this.#all.push(transformation)
     return transformation

@@ -16,7 +16,7 @@ export function unserializable(owner: string, value: unknown): MillraceError {
   return new MillraceError(
     'RECORD_NOT_SERIALIZABLE',
     `${owner} cannot be turned into bytes: ${where} is ${found?.what ?? 'of no kind that can be written'}. ` +
-      'Emit plain data, or give the stream a serializer of its own.',
+      'Use plain data; between threads a stream may have a serializer of its own (returns).',
   )
 }
 

@@ -383,6 +383,20 @@ test('a serializer of the edge is used between threads', (context) => {
   )
 })
 
+test('a serializer that throws or answers no bytes is told with the name of the operator', (context) => {
+  const broken = (serializer: Partial<Record<keyof RecordSerializer, () => unknown>>): Scene =>
+    scene(context, toOther(serializer as unknown as RecordSerializer), { threads: 2 })
+  const fail = (): never => assert.fail('broken')
+  const told = (code: string) => (error: unknown) =>
+    MillraceError.is(error) && error.code === code && /operator "parse"/.test(error.message)
+  assert.throws(() => broken({ serialize: fail }).edge.emit(1), told('SERIALIZATION_FAILED'))
+  assert.throws(() => broken({ serialize: () => 'text' }).edge.emit(1), told('SERIALIZATION_FAILED'))
+  const { edge, input } = broken({ serialize: () => Buffer.from('x'), deserialize: fail })
+  edge.emit(1)
+  edge.flush()
+  assert.throws(() => input(1).next(), told('DESERIALIZATION_FAILED'))
+})
+
 test('buffers come back with the credits and are used again; those that values lie in are not', async (context) => {
   const { edge, input } = scene(context, toOther(), { threads: 2, blockBytes: 4_096, credits: 1 })
   const seen = new Set<ArrayBufferLike>()

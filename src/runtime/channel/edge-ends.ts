@@ -11,6 +11,7 @@ import type { ElementTime } from '../../core/index.ts'
 import { ReaderShapes } from '../block/reader-shapes.ts'
 import { type PlannedEdge, receiversOf } from '../plan/physical-plan.ts'
 import { type ChannelSender, Congestion } from './channel-sender.ts'
+import { EdgeSerializer } from './edge-serializer.ts'
 import type { InputChannel, OutputEdge } from './exchange.ts'
 import { LocalChannel } from './local-channel.ts'
 import { PartitionedEdge } from './partitioned-edge.ts'
@@ -72,22 +73,23 @@ export class EdgeEnds {
     this.#halves.clear()
   }
 
-  #input(name: string, { edge }: PlannedEdge, sender: number, time: ElementTime): InputChannel {
+  #input(name: string, planned: PlannedEdge, sender: number, time: ElementTime): InputChannel {
     const port = this.#portTo(sender)
     if (port === undefined) return this.#local(name, (channel) => channel.receive(time))
-    return new RemoteReceiver({ name, port, time, shapes: this.#shapes, serializer: edge.serializer })
+    return new RemoteReceiver({ name, port, time, shapes: this.#shapes, serializer: serializerOf(planned) })
   }
 
   #output(planned: PlannedEdge, subtask: number, attempt: number, time: ElementTime): OutputEdge {
     const { edge, from, to } = planned
     const { random, blockBytes = BLOCK_BYTES, credits = CREDITS } = this.#options
     const congestion = new Congestion()
+    const serializer = serializerOf(planned)
     const owner = `what operator "${from.name}" emits`
     const channels = receiversOf(planned, subtask).map((receiver): ChannelSender => {
       const name = nameOf(planned, subtask, receiver, attempt)
       const port = this.#portTo(receiver)
       if (port === undefined) return this.#local(name, (channel) => channel.send(congestion))
-      return new RemoteSender({ name, port, congestion, credits, blockBytes, owner, serializer: edge.serializer })
+      return new RemoteSender({ name, port, congestion, credits, blockBytes, owner, serializer })
     })
     const partitioner = partitionerOf({
       edge,
@@ -115,6 +117,10 @@ export class EdgeEnds {
     assert(port !== undefined, `thread ${this.#options.thread} has no port to thread ${thread}`)
     return port
   }
+}
+
+function serializerOf({ edge, from }: PlannedEdge): EdgeSerializer | undefined {
+  return edge.serializer === undefined ? undefined : new EdgeSerializer(edge.serializer, from.name)
 }
 
 function nameOf(edge: PlannedEdge, sender: number, receiver: number, attempt: number): string {

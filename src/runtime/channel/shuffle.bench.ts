@@ -4,6 +4,9 @@
  * records and gets those of its keys, so half of them cross and half stay. Best of the rounds, and what one record costs to
  * write into a block and to read from it, alone.
  *
+ * Two cores that others used as well (load 7): 62 ns to write a record and 36 ns to read it; 5.2 million records a second one way,
+ * 6.6 million both ways.
+ *
  * Run: node src/runtime/channel/shuffle.bench.ts [records] [rounds]
  */
 import { loadavg } from 'node:os'
