@@ -27,6 +27,7 @@ export type {
   Sync,
 } from './functions.ts'
 export type { GraphEdge, GraphNode, JobGraph, OperatorNode, Partitioning, SinkNode, SourceNode } from './graph.ts'
+export type { AsciiText } from './json-shape.ts'
 export { Counter, type Gauge, type MetricGroup, MetricRegistry } from './metric.ts'
 export {
   type CloseOptions,

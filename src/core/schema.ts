@@ -6,6 +6,7 @@
  * gives it to `deserializeText`, and a sink writes a returned string as UTF-8 straight into its batch.
  */
 import { MillraceError } from '../base/index.ts'
+import { type AsciiText, JsonShapes } from './json-shape.ts'
 import type { RuntimeContext } from './operator.ts'
 
 export interface DeserializationSchema<T> {
@@ -14,6 +15,8 @@ export interface DeserializationSchema<T> {
   deserialize(bytes: Buffer | null): T | undefined
   /** When present it is called instead of `deserialize`, with the value decoded from UTF-8, and never for null. */
   deserializeText?(text: string): T | undefined
+  /** When present it is called instead of `deserializeText` for values that are ASCII: bytes [from, to) of `ascii`. */
+  deserializeAscii?(ascii: AsciiText, from: number, to: number): T | undefined
   /** Set when `deserializeText` lets nothing of the text itself live on; a faster kind of string is given then. */
   readonly textIsTransient?: boolean
   /** Set when null values (tombstones) are to be left out and counted; otherwise `deserialize` gets them. */
@@ -76,6 +79,7 @@ export class JsonSchema<T = unknown> implements DeserializationSchema<T>, Serial
   readonly skipsNull = true
   readonly textIsTransient = true
   readonly #schema: StandardSchema<T> | undefined
+  readonly #shapes = new JsonShapes()
 
   constructor(schema?: StandardSchema<T>) {
     if (schema !== undefined && typeof schema['~standard']?.validate !== 'function') {
@@ -93,6 +97,16 @@ export class JsonSchema<T = unknown> implements DeserializationSchema<T>, Serial
 
   deserializeText(text: string): T {
     const value = parseJson(text)
+    return this.#schema === undefined ? (value as T) : validated(this.#schema, value)
+  }
+
+  deserializeAscii(ascii: AsciiText, from: number, to: number): T {
+    let value = this.#shapes.parse(ascii, from, to)
+    if (value === undefined) {
+      const text = ascii.text.slice(from - ascii.offset, to - ascii.offset)
+      value = parseJson(text)
+      this.#shapes.learn(text)
+    }
     return this.#schema === undefined ? (value as T) : validated(this.#schema, value)
   }
 

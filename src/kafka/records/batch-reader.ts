@@ -77,6 +77,8 @@ export interface RecordView {
   valueString(): string | null
   /** Faster, but keeps up to 64 KB alive as long as the string lives: for parsing at once, see RecordText. */
   transientValueString(): string | null
+  /** The text round this record where it is ASCII, until the reader moves; null where it is not. Take no view of its bytes. */
+  readonly asciiText: RecordText | null
   headers(): RecordHeader[]
 }
 
@@ -265,6 +267,11 @@ export class BatchReader implements RecordBatchView, RecordView {
     const length = this.valueLength
     if (!this.#textOpen) this.#openText()
     return length < 0 ? null : this.#text.transient(this.valueStart, length)
+  }
+
+  get asciiText(): RecordText | null {
+    if (!this.#textOpen) this.#openText()
+    return this.#text.ascii ? this.#text : null
   }
 
   headers(): RecordHeader[] {

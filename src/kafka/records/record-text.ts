@@ -49,6 +49,23 @@ export class RecordText {
     this.#text = ''
   }
 
+  /** Whether all keys, values and headers of the stretch are ASCII; then byte i is character i - `offset` of `text`. */
+  get ascii(): boolean {
+    return this.#ascii
+  }
+
+  get bytes(): Buffer {
+    return this.#bytes
+  }
+
+  get text(): string {
+    return this.#text
+  }
+
+  get offset(): number {
+    return this.#start
+  }
+
   slice(start: number, length: number): string {
     if (!this.#ascii) return this.#bytes.utf8Slice(start, start + length)
     if (length > COPIED_LENGTH_MAX) return this.#bytes.latin1Slice(start, start + length)

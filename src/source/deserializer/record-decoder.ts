@@ -4,7 +4,7 @@
  * DESERIALIZATION_FAILED with the record's place; what the chain behind the output throws passes through untouched.
  */
 import { assert, MillraceError } from '../../base/index.ts'
-import type { Collector, DeserializationSchema, SplitOutput } from '../../core/index.ts'
+import type { AsciiText, Collector, DeserializationSchema, SplitOutput } from '../../core/index.ts'
 import type { RecordView } from '../../kafka/index.ts'
 import { partitionName } from '../topic-partition.ts'
 import { ConsumerRecord } from './consumer-record.ts'
@@ -21,7 +21,7 @@ export function recordDecoder<T>(schema: KafkaRecordDeserializationSchema<T>): R
   if (!(schema instanceof ValueOnlySchema)) return new WholeRecordDecoder(schema)
   const value: DeserializationSchema<T> = schema.schema
   if (value.deserializeText === undefined) return new BytesDecoder(value)
-  return new TextValueDecoder(value)
+  return value.deserializeAscii === undefined ? new TextValueDecoder(value) : new AsciiValueDecoder(value)
 }
 
 /** The value as a string, without a view of its bytes. */
@@ -56,6 +56,41 @@ class TextValueDecoder<T> implements RecordDecoder<T> {
     }
     try {
       return this.#schema.deserialize(null)
+    } catch (error) {
+      throw deserializationFailed(record, error)
+    }
+  }
+}
+
+/** The value where it lies in a text that is ASCII; else as a string. */
+class AsciiValueDecoder<T> implements RecordDecoder<T> {
+  readonly #schema: DeserializationSchema<T>
+  readonly #otherwise: TextValueDecoder<T>
+
+  constructor(schema: DeserializationSchema<T>) {
+    this.#schema = schema
+    this.#otherwise = new TextValueDecoder(schema)
+  }
+
+  get nullsSkipped(): number {
+    return this.#otherwise.nullsSkipped
+  }
+
+  decode(record: RecordView, output: SplitOutput<T>): void {
+    const ascii = record.asciiText
+    const length = record.valueLength
+    if (ascii === null || length < 0) {
+      this.#otherwise.decode(record, output)
+      return
+    }
+    const from = record.valueStart
+    const value = this.#decodeAscii(ascii, from, from + length, record)
+    if (value !== undefined) output.emit(value)
+  }
+
+  #decodeAscii(ascii: AsciiText, from: number, to: number, record: RecordView): T | undefined {
+    try {
+      return this.#schema.deserializeAscii?.(ascii, from, to)
     } catch (error) {
       throw deserializationFailed(record, error)
     }
