@@ -38,6 +38,8 @@ function version(): string {
 
 function fail(error: unknown): never {
   process.stderr.write(textOfError(error))
+  // A worker thread that is stuck in native code would hold up any other exit.
+  if (MillraceError.is(error) && error.code === 'TASKS_LINGER') process.kill(process.pid, 'SIGKILL')
   process.exit(exitCodeOf(error))
 }
 

@@ -4,7 +4,7 @@
  * one, a stray timer of the job's code included (exactly-once, rule 7). A thread that dies is a failure of the tasks on it.
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads'
-import { describeError, MillraceError, type Timer } from '../base/index.ts'
+import { describeError, MillraceError, type Timer, toError } from '../base/index.ts'
 import { type AccumulatorValue, mergeAccumulator, type RuntimePorts } from '../core/index.ts'
 import { errorOf } from './channel/error-text.ts'
 import {
@@ -50,7 +50,14 @@ export class WorkerTaskHost implements TaskHost {
   }
 
   deploy(spec: TaskSpec, receive: (message: TaskMessage) => void): void {
-    this.#seats ??= this.#start()
+    try {
+      this.#seats ??= this.#start()
+    } catch (error) {
+      // Nothing was started: there is nothing to close.
+      receive({ kind: 'failed', error: toError(error) })
+      receive({ kind: 'closed' })
+      return
+    }
     const seat = this.#seatOf(spec.task)
     const key = taskKey(spec.task)
     seat.tasks.set(key, { task: spec.task, receive })
@@ -90,8 +97,8 @@ export class WorkerTaskHost implements TaskHost {
 
   #start(): readonly Seat[] {
     const { threads, settings, ports } = this.#options
-    const peers = meshOf(threads)
-    const seats = peers.map((own, index): Seat => {
+    const seats: Seat[] = []
+    const make = (own: Record<number, MessagePort>, index: number): Seat => {
       const thread = new WorkerThread({
         index,
         threads,
@@ -99,12 +106,19 @@ export class WorkerTaskHost implements TaskHost {
         peers: own,
         clock: ports.clock,
         onMessage: (message) => this.#receive(seat, message),
-        onExit: (error) => this.#onExit(seat, error),
+        onLost: (error) => this.#onLost(seat, error),
+        onExit: () => this.#onExit(seat),
       })
       const last = { figures: NO_FIGURES, metrics: new Map<string, number>() }
       const seat: Seat = { thread, tasks: new Map(), unclosed: new Set(), ending: false, gone: false, last }
       return seat
-    })
+    }
+    try {
+      for (const [index, own] of meshOf(threads).entries()) seats.push(make(own, index))
+    } catch (error) {
+      for (const { thread } of seats) thread.post({ kind: 'end' })
+      throw error
+    }
     this.#ask(seats)
     return seats
   }
@@ -147,21 +161,27 @@ export class WorkerTaskHost implements TaskHost {
     seat.thread.post({ kind: 'end' })
   }
 
-  #onExit(seat: Seat, error: MillraceError | undefined): void {
-    seat.gone = true
-    if (this.#seats?.every((other) => other.gone) === true) this.#asking?.cancel()
-    if (error !== undefined && seat.unclosed.size > 0) {
-      const tasks = [...seat.unclosed].join(', ')
-      const failure = new MillraceError('WORKER_DIED', `${error.message} (subtasks on it: ${tasks})`, {
+  #onLost(seat: Seat, error: MillraceError): void {
+    if (seat.unclosed.size === 0) {
+      const { logger } = this.#options.ports
+      logger.warn({ error: describeError(error) }, 'a worker thread did not end in order; all of its tasks were closed')
+      return
+    }
+    const failure = new MillraceError(
+      'WORKER_DIED',
+      `${error.message} (subtasks on it: ${[...seat.unclosed].join(', ')})`,
+      {
         cause: error.cause,
         retriable: error.retriable,
         next: error.next,
-      })
-      for (const { receive } of seat.tasks.values()) receive({ kind: 'failed', error: failure })
-    } else if (error !== undefined) {
-      const { logger } = this.#options.ports
-      logger.warn({ error: describeError(error) }, 'a worker thread did not end in order; all of its tasks were closed')
-    }
+      },
+    )
+    for (const { receive } of seat.tasks.values()) receive({ kind: 'failed', error: failure })
+  }
+
+  #onExit(seat: Seat): void {
+    seat.gone = true
+    if (this.#seats?.every((other) => other.gone) === true) this.#asking?.cancel()
     for (const { receive } of seat.tasks.values()) receive({ kind: 'closed' })
   }
 }

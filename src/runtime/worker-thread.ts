@@ -7,6 +7,8 @@ import { type MessagePort, Worker } from 'node:worker_threads'
 import { type Clock, MillraceError, type Timer, toError } from '../base/index.ts'
 import type { MessageFromWorker, MessageToWorker, WorkerBirth } from './channel/thread-messages.ts'
 
+/** How long a worker may take to import the job's file and to build the graph. The main thread has done the same before. */
+const READY_MS_MAX = 60_000
 /** Looks at the heartbeat within one watchdog timeout: a suspended process must not be taken for a loop. */
 const WATCHDOG_LOOKS = 8
 
@@ -30,15 +32,17 @@ export interface WorkerThreadOptions {
   readonly peers: Readonly<Record<number, MessagePort>>
   readonly clock: Clock
   onMessage(message: Exclude<MessageFromWorker, { kind: 'ready' }>): void
-  /** The thread is gone. `error` is absent when it ended because it was told to. */
-  onExit(error: MillraceError | undefined): void
+  /** The thread is lost: it died, or is being ended because nothing can be expected of it any more. Told once, before `onExit`. */
+  onLost(error: MillraceError): void
+  /** The thread is gone. */
+  onExit(): void
 }
 
 export class WorkerThread {
   readonly #options: WorkerThreadOptions
   readonly #worker: Worker
   readonly #beats: Int32Array
-  #reason: string | undefined
+  #lost = false
   #cause: Error | undefined
   #ending = false
   #watch: Timer | undefined
@@ -71,6 +75,8 @@ export class WorkerThread {
       this.#cause ??= toError(error)
     })
     this.#worker.on('exit', (code) => this.#onExit(code))
+    const late = (): void => this.#kill(`it was not ready after ${READY_MS_MAX / 1_000} s`)
+    this.#watch = options.clock.setTimer(READY_MS_MAX, late, { background: true })
   }
 
   post(message: MessageToWorker): void {
@@ -79,8 +85,12 @@ export class WorkerThread {
   }
 
   #receive(message: MessageFromWorker): void {
-    if (message.kind === 'ready') this.#look()
-    else this.#options.onMessage(message)
+    if (message.kind !== 'ready') {
+      this.#options.onMessage(message)
+      return
+    }
+    this.#watch?.cancel()
+    this.#look()
   }
 
   /** Only beats that fail to come look after look count: a process that was stopped for a while looks once. */
@@ -96,26 +106,31 @@ export class WorkerThread {
     this.#watch = clock.setTimer(settings.watchdogMs / WATCHDOG_LOOKS, () => this.#look(), { background: true })
   }
 
+  /** The tasks on it are told now: code that is stuck outside of JavaScript may keep the thread from exiting for long. */
   #kill(reason: string, cause?: Error): void {
-    this.#reason ??= reason
-    this.#cause ??= cause
+    this.#watch?.cancel()
+    this.#lose(reason, cause)
     void this.#worker.terminate()
+  }
+
+  #lose(reason: string, cause: Error | undefined): void {
+    if (this.#lost) return
+    this.#lost = true
+    const { index, onLost } = this.#options
+    onLost(
+      new MillraceError('WORKER_DIED', `worker thread ${index} died: ${reason}`, {
+        cause,
+        retriable: true,
+        next: 'The job goes back to its last completed checkpoint on new threads; nothing is lost or doubled.',
+      }),
+    )
   }
 
   #onExit(code: number): void {
     this.#watch?.cancel()
-    const { index, onExit } = this.#options
-    if (this.#ending && this.#reason === undefined && this.#cause === undefined) {
-      onExit(undefined)
-      return
-    }
-    const reason = this.#reason ?? reasonOf(this.#cause) ?? `it ended with exit code ${code}`
-    const error = new MillraceError('WORKER_DIED', `worker thread ${index} died: ${reason}`, {
-      cause: this.#cause,
-      retriable: true,
-      next: 'The job goes back to its last completed checkpoint on new threads; nothing is lost or doubled.',
-    })
-    onExit(error)
+    const inOrder = this.#ending && this.#cause === undefined
+    if (!inOrder) this.#lose(reasonOf(this.#cause) ?? `it ended with exit code ${code}`, this.#cause)
+    this.#options.onExit()
   }
 }
 
