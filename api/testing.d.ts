@@ -59,6 +59,7 @@ export interface EmbeddedKafkaOptions {
     readonly topics?: Readonly<Record<string, EmbeddedTopicOptions>>;
     readonly tcp?: boolean;
     readonly nodes?: number;
+    readonly clock?: Clock;
     readonly transactionVersion?: 1 | 2;
 }
 
@@ -373,6 +374,7 @@ export declare class SimulatedClock implements Clock {
     get pendingTimers(): number;
     advance(ms: number): void;
     pass(ms: number): Promise<void>;
+    until<T>(work: Promise<T>, limitMs?: number): Promise<T>;
 }
 
 export interface TopicContainsOptions {

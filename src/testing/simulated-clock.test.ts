@@ -44,3 +44,21 @@ test('an aborted sleep rejects with the reason and leaves no timer; pass lets pr
   await napping
   assert.equal(naps, 5)
 })
+
+test('until lets time run from timer to timer while a promise is open, and says when time cannot help', async () => {
+  const clock = new SimulatedClock()
+  const nap = async (): Promise<string> => {
+    for (let times = 0; times < 3; times++) {
+      await clock.sleep(3_600_000)
+      for (let turns = 0; turns < 10; turns++) await clock.nextTurn()
+    }
+    return 'rested'
+  }
+  const late = clock.sleep(100_000_000)
+  assert.equal(await clock.until(nap()), 'rested')
+  assert.equal(clock.monotonic(), 3 * 3_600_000)
+  await assert.rejects(clock.until(Promise.reject(new Error('its own'))), /its own/)
+  await assert.rejects(clock.until(clock.sleep(20_000), 10_000), /did not happen in 10000 ms/)
+  await clock.until(late, 100_000_000)
+  await assert.rejects(clock.until(new Promise(() => undefined)), /no timer is left/)
+})

@@ -1,11 +1,19 @@
 /**
  * A Kafka in this process, for tests of jobs: there in milliseconds, gone with `close`, no Docker and no Java. Programs reach
  * it over TCP at `bootstrapServers`; jobs in this process may take `network` for shorter ways, at the same address or at
- * the one it has without TCP. It runs on real time. What it does not do as Apache Kafka does, docs/embedded-broker.md says.
+ * the one it has without TCP. It runs on real time, or on the clock it is given. What it does not do as Apache Kafka does, docs/embedded-broker.md says.
  *
  * What always holds: what `produce` resolved for is there for readers; nothing is shared between two of them.
  */
-import { MillraceError, type Network, SystemClock, SystemRandom, silentLogger, TcpNetwork } from '../../base/index.ts'
+import {
+  type Clock,
+  MillraceError,
+  type Network,
+  SystemClock,
+  SystemRandom,
+  silentLogger,
+  TcpNetwork,
+} from '../../base/index.ts'
 import { type BrokerListener, EmbeddedBroker, type EmbeddedTopicOptions } from '../../broker/index.ts'
 import {
   endTransaction,
@@ -25,10 +33,12 @@ import type { KafkaRecord, RecordToProduce } from '../kafka-server/record-file.t
 export interface EmbeddedKafkaOptions {
   /** Topics to begin with, by name. */
   readonly topics?: Readonly<Record<string, EmbeddedTopicOptions>>
-  /** Default true. Without it the broker is reached through `network` only. */
+  /** Default true, without a clock of its own. Without it the broker is reached through `network` only. */
   readonly tcp?: boolean
   /** Virtual nodes; default 1. */
   readonly nodes?: number
+  /** Default real time. On a SimulatedClock, which cannot wait for sockets, without TCP. */
+  readonly clock?: Clock
   /** How transactions are ended; default 2, as in a new Kafka 4 cluster. */
   readonly transactionVersion?: 1 | 2
 }
@@ -59,13 +69,13 @@ export class EmbeddedKafka implements AsyncDisposable {
   readonly #cluster: KafkaCluster
   readonly #admin: KafkaAdmin
 
-  private constructor(broker: EmbeddedBroker, listener: BrokerListener | undefined) {
+  private constructor(broker: EmbeddedBroker, listener: BrokerListener | undefined, clock: Clock) {
     this.broker = broker
     this.bootstrapServers = listener?.bootstrapServers ?? broker.bootstrapServers
     this.network = listener === undefined ? broker.network : new TcpNetwork()
     const ports = {
       network: broker.network,
-      clock: new SystemClock(),
+      clock,
       random: new SystemRandom(),
       logger: silentLogger,
     }
@@ -74,9 +84,9 @@ export class EmbeddedKafka implements AsyncDisposable {
   }
 
   static async start(options: EmbeddedKafkaOptions = {}): Promise<EmbeddedKafka> {
-    const { tcp = true, ...settings } = options
-    const broker = new EmbeddedBroker({ ...settings, clock: new SystemClock(), random: new SystemRandom() })
-    return new EmbeddedKafka(broker, tcp ? await broker.listen() : undefined)
+    const { tcp = options.clock === undefined, clock = new SystemClock(), ...settings } = options
+    const broker = new EmbeddedBroker({ ...settings, clock, random: new SystemRandom() })
+    return new EmbeddedKafka(broker, tcp ? await broker.listen() : undefined, clock)
   }
 
   createTopic(name: string, options: EmbeddedTopicOptions = {}): void {

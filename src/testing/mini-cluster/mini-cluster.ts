@@ -34,7 +34,7 @@ import { CrashingWorld } from './crashing-world.ts'
 export interface MiniClusterOptions {
   /** How jobs reach brokers: that of an EmbeddedKafka, or TCP, the default. */
   readonly network?: Network
-  /** Default real time. On a SimulatedClock a job moves when the test moves the clock. */
+  /** Default real time. On a SimulatedClock a job moves when the test moves the clock; so must a Kafka that it uses, on the same one. */
   readonly clock?: Clock
   readonly random?: Random
   /** Default 50 ms, so that tests need not wait for commits; what the job or `configuration` says wins. */
