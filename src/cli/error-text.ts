@@ -47,8 +47,24 @@ function stackOf(error: unknown): string | undefined {
     if (!MillraceError.is(current) && !isSystemError(current)) found = current
     current = current.cause
   }
+  const place = placeOf(found)
+  if (place !== undefined) return place
   const frames = found?.stack?.split('\n').filter((line) => /^\s+at /.test(line) && !line.includes('node:internal'))
   return frames === undefined || frames.length === 0 ? undefined : frames.slice(0, 8).join('\n')
+}
+
+/** Where a file does not parse or asks for a name that is not there, as Node shows it: file and line, the text, a mark below it. */
+function placeOf(error: Error | undefined): string | undefined {
+  const lines = error instanceof SyntaxError ? (error.stack?.split('\n') ?? []) : []
+  const head = lines.slice(
+    0,
+    lines.findIndex((line) => line.startsWith('SyntaxError')),
+  )
+  if (!/^(file:|\/|[A-Za-z]:\\).*:\d+$/.test(head[0] ?? '')) return undefined
+  return head
+    .map((line) => `    ${line}`)
+    .join('\n')
+    .trimEnd()
 }
 
 function isSystemError(error: Error): boolean {
