@@ -38,9 +38,13 @@ export function clusterRoutes(core: BrokerCore, routes: () => Iterable<Route>): 
     describeCluster(core),
     updateFeatures(core),
     // There is no security here: whoever begins to authenticate is told as by a listener without it.
-    route(saslHandshakeApi, () => ({ errorCode: KafkaErrorCode.ILLEGAL_SASL_STATE, mechanisms: [] })),
-    route(saslAuthenticateApi, () => ({ errorCode: KafkaErrorCode.ILLEGAL_SASL_STATE })),
+    route(saslHandshakeApi, (_, context) => ({ errorCode: noSecurity(core, context), mechanisms: [] })),
+    route(saslAuthenticateApi, (_, context) => ({ errorCode: noSecurity(core, context) })),
   ]
+}
+
+function noSecurity(core: BrokerCore, context: RequestContext): number {
+  return plannedError(core, context) || KafkaErrorCode.ILLEGAL_SASL_STATE
 }
 
 function apiVersions(core: BrokerCore, routes: () => Iterable<Route>): Route {
@@ -172,6 +176,8 @@ function describeCluster(core: BrokerCore): Route {
 function updateFeatures(core: BrokerCore): Route {
   const { features } = core
   return route(updateFeaturesApi, (request, context) => {
+    const planned = plannedError(core, context)
+    if (planned !== KafkaErrorCode.NONE) return { errorCode: planned }
     const results = request.featureUpdates.map(({ feature, maxVersionLevel }) => {
       const known = features.find(feature)
       const possible =

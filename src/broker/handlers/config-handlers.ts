@@ -82,7 +82,7 @@ function describeBroker(core: BrokerCore, node: number): Described[] {
 function describeConfigs(core: BrokerCore): Route {
   return route(describeConfigsApi, (request, context) => ({
     results: request.resources.map(({ resourceType, resourceName, configurationKeys }) => {
-      const planned = plannedError(core, context)
+      const planned = plannedError(core, context, resourceType === TOPIC ? resourceName : undefined)
       const found = planned === KafkaErrorCode.NONE ? configsOf(core, resourceType, resourceName) : planned
       const named = { resourceType, resourceName }
       if (typeof found === 'number') return { ...named, errorCode: found, errorMessage: null, configs: [] }
@@ -107,9 +107,13 @@ function configsOf(core: BrokerCore, type: number, name: string): Described[] | 
 }
 
 function incrementalAlterConfigs(core: BrokerCore): Route {
-  return route(incrementalAlterConfigsApi, (request) => ({
+  return route(incrementalAlterConfigsApi, (request, context) => ({
     responses: request.resources.map((resource) => {
       const { resourceType, resourceName } = resource
+      const planned = plannedError(core, context, resourceType === TOPIC ? resourceName : undefined)
+      if (planned !== KafkaErrorCode.NONE) {
+        return { resourceType, resourceName, errorCode: planned, errorMessage: null }
+      }
       const again = request.resources.some(
         (other) => other !== resource && other.resourceType === resourceType && other.resourceName === resourceName,
       )

@@ -23,6 +23,7 @@ import type { BrokerCore } from '../request/broker-core.ts'
 import type { RequestContext } from '../request/request-context.ts'
 import { type Answer, type Route, route, waitingRoute } from '../request/router.ts'
 import { coordinatorError, coordinatorOf } from './coordinator-place.ts'
+import { plannedError } from './partition-place.ts'
 
 const SESSION_TIMEOUT_MIN_MS = 6_000
 const SESSION_TIMEOUT_MAX_MS = 1_800_000
@@ -201,6 +202,8 @@ function describedGroup(group: ClassicGroup): Input<DescribeGroupsResponseDescri
 
 function listGroups(core: BrokerCore): Route {
   return route(listGroupsApi, (request, context) => {
+    const planned = plannedError(core, context)
+    if (planned !== KafkaErrorCode.NONE) return { errorCode: planned, groups: [] }
     const states = new Set(request.statesFilter.map((state) => state.toLowerCase()))
     const types = new Set(request.typesFilter.map((type) => type.toLowerCase()))
     const groups = [...core.groups.groups.values()].filter(

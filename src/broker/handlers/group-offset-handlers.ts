@@ -20,7 +20,7 @@ import type { RequestContext } from '../request/request-context.ts'
 import { type Route, route } from '../request/router.ts'
 import { coordinatorOf } from './coordinator-place.ts'
 import { groupError } from './group-handlers.ts'
-import { anyPartition, findTopic, type TopicName } from './partition-place.ts'
+import { anyPartition, findTopic, plannedError, type TopicName } from './partition-place.ts'
 
 const METADATA_LENGTH_MAX = 4_096
 const MANY_GROUPS_VERSION = 8
@@ -179,6 +179,8 @@ function readOffsets(
     const topic = findTopic(core, { name, id })
     const partitions = partitionIndexes.map((index) => {
       if (id !== ZERO_UUID && topic === undefined) return noOffset(index, KafkaErrorCode.UNKNOWN_TOPIC_ID)
+      const planned = plannedError(core, context, topic?.name ?? name, index)
+      if (planned !== KafkaErrorCode.NONE) return noOffset(index, planned)
       return offsetOf(group, topic?.name ?? name, index, requireStable)
     })
     return { name, topicId: id, partitions }

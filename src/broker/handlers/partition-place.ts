@@ -24,11 +24,7 @@ export function findTopic(core: BrokerCore, asked: TopicName): Topic | undefined
 /** Whether there is such a partition; by name and id the errors differ. */
 export function anyPartition(core: BrokerCore, context: RequestContext, asked: TopicName, index: number): Place {
   const topic = findTopic(core, asked)
-  const planned = core.faults.errorFor(
-    { api: context.api, node: context.node, clientId: context.clientId },
-    topic?.name ?? asked.name,
-    index,
-  )
+  const planned = plannedError(core, context, topic?.name ?? asked.name, index)
   const partition = topic?.partitions[index]
   if (planned !== KafkaErrorCode.NONE) return { error: planned, partition }
   if (partition !== undefined) return { error: KafkaErrorCode.NONE, partition }
@@ -63,7 +59,7 @@ export function leaderHints(
   return [...nodes].map((nodeId) => ({ nodeId, ...context.endpoints.of(nodeId), rack: null }))
 }
 
-/** The error that was planned for the request as a whole. */
-export function plannedError(core: BrokerCore, context: RequestContext): number {
-  return core.faults.errorFor({ api: context.api, node: context.node, clientId: context.clientId })
+/** The error that was planned for the request as a whole, or for its part about this topic or partition. */
+export function plannedError(core: BrokerCore, context: RequestContext, topic?: string, partition?: number): number {
+  return core.faults.errorFor({ api: context.api, node: context.node, clientId: context.clientId }, topic, partition)
 }

@@ -16,7 +16,7 @@ import type { BrokerCore } from '../request/broker-core.ts'
 import type { RequestContext } from '../request/request-context.ts'
 import { type Route, route } from '../request/router.ts'
 import { describeTopicConfig } from './config-handlers.ts'
-import { findTopic } from './partition-place.ts'
+import { findTopic, plannedError } from './partition-place.ts'
 import { createTopic, isReplicaList, planTopic, type TopicRefusal, tooManyPartitions } from './topic-creation.ts'
 
 export function topicRoutes(core: BrokerCore): Route[] {
@@ -85,8 +85,10 @@ function deleteTopics(core: BrokerCore): Route {
 }
 
 function createPartitions(core: BrokerCore): Route {
-  return route(createPartitionsApi, (request) => ({
+  return route(createPartitionsApi, (request, context) => ({
     results: request.topics.map((topic) => {
+      const planned = plannedError(core, context, topic.name)
+      if (planned !== KafkaErrorCode.NONE) return { name: topic.name, errorCode: planned, errorMessage: null }
       const refusal = addPartitions(core, topic, request.validateOnly)
       return {
         name: topic.name,

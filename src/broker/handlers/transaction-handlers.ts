@@ -114,15 +114,19 @@ function addPartitions(
 ): Input<AddPartitionsToTxnResponseTopicResult>[] {
   const { transactionalId, producerId, producerEpoch: epoch, topics, verifyOnly } = asked
   const found: Partition[] = []
+  const planned = new Map<string, number>()
+  let error = coordinatorError(core, context, transactionalId)
   let missing = false
   for (const { name, partitions } of topics) {
     for (const index of partitions) {
+      const own = error === KafkaErrorCode.NONE ? plannedError(core, context, name, index) : KafkaErrorCode.NONE
+      if (own !== KafkaErrorCode.NONE) planned.set(`${name}-${index}`, own)
       const partition = core.cluster.partition(name, index)
       if (partition === undefined) missing = true
       else found.push(partition)
     }
   }
-  let error = coordinatorError(core, context, transactionalId)
+  missing ||= planned.size > 0
   if (error === KafkaErrorCode.NONE && !missing) {
     const enlisting = { transactionalId, producerId, epoch, partitions: found, groups: [] }
     const { transactions } = core
@@ -135,6 +139,8 @@ function addPartitions(
     name,
     resultsByPartition: partitions.map((partitionIndex) => {
       const exists = core.cluster.partition(name, partitionIndex) !== undefined
+      const own = planned.get(`${name}-${partitionIndex}`)
+      if (own !== undefined) return { partitionIndex, partitionErrorCode: own }
       const unknown = exists ? KafkaErrorCode.OPERATION_NOT_ATTEMPTED : KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION
       return { partitionIndex, partitionErrorCode: error === KafkaErrorCode.NONE && missing ? unknown : answer }
     }),
