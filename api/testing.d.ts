@@ -8,6 +8,19 @@ export interface ActiveProducer {
     readonly transactionStartOffset: number | null;
 }
 
+export interface BrokerSettings {
+    readonly autoCreateTopics: boolean;
+    readonly numPartitions: number;
+    readonly defaultReplicationFactor: number;
+    readonly transactionMaxTimeoutMs: number;
+    readonly markerDelayMs: number;
+    readonly groupInitialRebalanceDelayMs: number;
+    readonly requestBytesMax: number;
+    readonly connectionsMax: number;
+    readonly partitionsMax: number;
+    readonly coordinatedMax: number;
+}
+
 export declare class EmbeddedBroker {
     readonly network: Network;
     readonly bootstrapServers: string;
@@ -59,6 +72,8 @@ export interface EmbeddedKafkaOptions {
     readonly topics?: Readonly<Record<string, EmbeddedTopicOptions>>;
     readonly tcp?: boolean;
     readonly nodes?: number;
+    readonly memoryBytesMax?: number;
+    readonly settings?: Partial<BrokerSettings>;
     readonly clock?: Clock;
     readonly transactionVersion?: 1 | 2;
 }

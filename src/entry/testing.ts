@@ -2,7 +2,7 @@
 
 export type { JointName } from '../base/index.ts'
 export { MemoryStorage, SeededRandom, silentLogger } from '../base/index.ts'
-export type { EmbeddedBroker, EmbeddedTopicOptions, FaultPlan } from '../broker/index.ts'
+export type { BrokerSettings, EmbeddedBroker, EmbeddedTopicOptions, FaultPlan } from '../broker/index.ts'
 export type { Operator, OperatorContext, OperatorFactory, Output, VersionedBytes } from '../core/index.ts'
 export {
   type ActiveProducer,

@@ -1,4 +1,4 @@
-/** The programs of docs/testing.md are tests, and they pass as they stand there. */
+/** The programs of docs/testing.md and docs/embedded-broker.md are tests, and they pass as they stand there. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,14 +9,16 @@ import { codeBlocksOf } from '../package/code-blocks.ts'
 import { ROOT } from '../rules/source-files.ts'
 
 const LIFE_MS = 60_000
-const PROGRAMS = codeBlocksOf('docs/testing.md').filter(({ language }) => language === 'ts')
+const PROGRAMS = ['docs/testing.md', 'docs/embedded-broker.md']
+  .flatMap(codeBlocksOf)
+  .filter(({ language }) => language === 'ts')
 
-test('docs/testing.md shows programs', () => {
-  assert.equal(PROGRAMS.length, 2)
+test('docs/testing.md shows programs, and so does docs/embedded-broker.md', () => {
+  assert.equal(PROGRAMS.length, 3)
 })
 
-for (const { line, text } of PROGRAMS) {
-  test(`the program in line ${line} of docs/testing.md passes`, async () => {
+for (const { path, line, text } of PROGRAMS) {
+  test(`the program in line ${line} of ${path} passes`, async () => {
     // Below the package, so that it finds it by its name.
     const cache = join(ROOT, '.cache')
     mkdirSync(cache, { recursive: true })

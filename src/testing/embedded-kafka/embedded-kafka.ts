@@ -14,7 +14,12 @@ import {
   silentLogger,
   TcpNetwork,
 } from '../../base/index.ts'
-import { type BrokerListener, EmbeddedBroker, type EmbeddedTopicOptions } from '../../broker/index.ts'
+import {
+  type BrokerListener,
+  type BrokerSettings,
+  EmbeddedBroker,
+  type EmbeddedTopicOptions,
+} from '../../broker/index.ts'
 import {
   endTransaction,
   Fetcher,
@@ -37,6 +42,9 @@ export interface EmbeddedKafkaOptions {
   readonly tcp?: boolean
   /** Virtual nodes; default 1. */
   readonly nodes?: number
+  /** Bytes of records in all; default 1 GiB. More are refused. */
+  readonly memoryBytesMax?: number
+  readonly settings?: Partial<BrokerSettings>
   /** Default real time. On a SimulatedClock, which cannot wait for sockets, without TCP. */
   readonly clock?: Clock
   /** How transactions are ended; default 2, as in a new Kafka 4 cluster. */
