@@ -136,7 +136,17 @@ export interface HarnessOptions {
     readonly configuration?: Readonly<Record<string, string | number | boolean>>;
 }
 
-export type HarnessSnapshot = ReadonlyMap<number, VersionedBytes>;
+export interface HarnessSnapshot {
+    readonly steps: readonly HarnessState[];
+}
+
+export interface HarnessState {
+    readonly own: VersionedBytes | undefined;
+    readonly lists: readonly VersionedBytes[];
+    readonly keyed: readonly (VersionedBytes & {
+        readonly groups: readonly [first: number, last: number];
+    })[];
+}
 
 export type JointName = (typeof JOINTS)[number];
 
@@ -298,6 +308,7 @@ export declare class OneInputOperatorHarness<In, Out> implements AsyncDisposable
     pushIdle(idle: boolean): void;
     advance(ms: number): void;
     get output(): Out[];
+    sideOutput<T>(tag: OutputTag<T>): T[];
     get watermarks(): number[];
     snapshot(): Promise<HarnessSnapshot>;
     finish(): Promise<void>;

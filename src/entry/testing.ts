@@ -16,6 +16,7 @@ export {
   type HarnessEvent,
   type HarnessOptions,
   type HarnessSnapshot,
+  type HarnessState,
   KAFKA_VERSIONS,
   type KafkaHeader,
   KafkaJavaTools,

@@ -8,5 +8,6 @@ export {
   type RunOptions,
   runJobGraph,
 } from './job-execution.ts'
+export { KeyedInput, OperatorState } from './task/operator-state.ts'
 export { serveTasks, type TaskServerOptions } from './task-server.ts'
 export type { ThreadSettings } from './worker-thread.ts'

@@ -13,6 +13,7 @@ export {
   type HarnessEvent,
   type HarnessOptions,
   type HarnessSnapshot,
+  type HarnessState,
   OneInputOperatorHarness,
 } from './harness/one-input-operator-harness.ts'
 export {

@@ -9,13 +9,16 @@ import { type HostedKeyedState, type HostedLists, keyGroupsOfSubtask } from '../
 import { KeyedStateBackend } from '../state/keyed-state-backend.ts'
 import { OperatorLists } from '../state/operator-lists.ts'
 
+/** What it needs of a task's specification. */
+export type RestoredOperators = Pick<TaskSpec, 'task' | 'lists' | 'keyed' | 'allowNonRestoredState'>
+
 export class OperatorState {
   readonly keyed: HostedKeyedState | undefined
   readonly lists: HostedLists
   readonly #node: OperatorNode
   readonly #subtask: number
 
-  constructor(node: OperatorNode, spec: TaskSpec, ports: RuntimePorts) {
+  constructor(node: OperatorNode, spec: RestoredOperators, ports: Pick<RuntimePorts, 'clock'>) {
     const { subtask } = spec.task
     const { uid, name, parallelism, maxParallelism } = node
     const { allowNonRestoredState } = spec

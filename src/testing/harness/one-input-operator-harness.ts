@@ -6,21 +6,24 @@
  * What always holds: one element goes through all steps before `push` returns; a failure of a step is thrown by the call that
  * caused it; a snapshot is that of the moment when it was asked for.
  */
-import { assert, SeededRandom, silentLogger } from '../../base/index.ts'
+import { assert, SeededRandom, silentLogger, type Timer } from '../../base/index.ts'
 import {
   AccumulatorRegistry,
   type CheckpointId,
   checkpointId,
   ElementTime,
   MetricRegistry,
-  NO_OUTPUT,
   NO_TIMESTAMP,
   type Operator,
+  type OperatorContext,
   type OperatorFactory,
+  type OperatorNode,
   type Output,
+  type OutputTag,
   subtaskIndex,
   type VersionedBytes,
 } from '../../core/index.ts'
+import { KeyedInput, OperatorState } from '../../runtime/index.ts'
 import { type DataStream, StreamExecutionEnvironment } from '../../stream/index.ts'
 import { SimulatedClock } from '../simulated-clock.ts'
 
@@ -32,8 +35,17 @@ export interface HarnessOptions {
   readonly configuration?: Readonly<Record<string, string | number | boolean>>
 }
 
-/** The state of each operator by its place in the chain. */
-export type HarnessSnapshot = ReadonlyMap<number, VersionedBytes>
+/** The state of each step, in their order. */
+export interface HarnessSnapshot {
+  readonly steps: readonly HarnessState[]
+}
+
+export interface HarnessState {
+  /** What the operator itself stored. */
+  readonly own: VersionedBytes | undefined
+  readonly lists: readonly VersionedBytes[]
+  readonly keyed: readonly (VersionedBytes & { readonly groups: readonly [first: number, last: number] })[]
+}
 
 /** `timestamp` is undefined for an element that has none. */
 export type HarnessEvent<Out> =
@@ -42,10 +54,13 @@ export type HarnessEvent<Out> =
   | { readonly kind: 'idle'; readonly idle: boolean }
 
 interface Step {
-  readonly name: string
-  readonly uid: string
-  readonly factory: OperatorFactory<unknown, unknown>
+  readonly node: OperatorNode
+  readonly state: OperatorState
+  readonly operator: Operator<unknown>
 }
+
+const PARALLELISM = 1
+const MAX_PARALLELISM = 128
 
 const NO_NETWORK = { connect: () => Promise.reject(new Error('an operator harness has no network')) }
 
@@ -55,21 +70,29 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
   readonly events: HarnessEvent<Out>[] = []
   readonly #time: ElementTime = new ElementTime()
   /** In the order of the flow. */
-  readonly #operators: readonly Operator<unknown>[]
+  readonly #steps: readonly Step[]
+  readonly #first: Output<unknown>
+  readonly #sides: Map<string, HarnessEvent<unknown>[]> = new Map()
+  #timer: Timer | undefined
   #checkpoint = 0
   #closed = false
 
-  private constructor(steps: readonly Step[], options: HarnessOptions) {
-    assert(steps.length > 0, 'an operator harness has at least one step')
+  private constructor(nodes: readonly OperatorNode[], options: HarnessOptions) {
+    assert(nodes.length > 0, 'an operator harness has at least one step')
     this.clock = options.clock ?? new SimulatedClock()
-    const operators: Operator<unknown>[] = []
-    let output: Output<unknown> = this.#recorder()
-    for (const [index, step] of [...steps.entries()].reverse()) {
-      const operator = step.factory.create(this.#context(step, options.restored?.get(index)), output)
-      operators.unshift(operator)
-      output = operator
+    const steps: Step[] = []
+    let output: Output<unknown> = this.#recorder(this.events as HarnessEvent<unknown>[])
+    for (const [index, node] of [...nodes.entries()].reverse()) {
+      const stored = options.restored?.steps[index]
+      const state = this.#state(node, stored)
+      const operator = node.factory.create(this.#context(node, stored, state), output)
+      steps.unshift({ node, state, operator })
+      const { keyOf } = node
+      output =
+        keyOf === undefined || state.keyed === undefined ? operator : new KeyedInput(keyOf, state.keyed, operator)
     }
-    this.#operators = operators
+    this.#steps = steps
+    this.#first = output
   }
 
   /** The steps between the stream given and the stream answered. They have one input and no sink. */
@@ -79,11 +102,7 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
   ): Promise<OneInputOperatorHarness<In, Out>> {
     const env = StreamExecutionEnvironment.createLocalEnvironment(options.configuration ?? {})
     steps(env.fromData<In>([])).print()
-    const found = env
-      .buildGraph('harness')
-      .nodes.flatMap((node) =>
-        node.kind === 'operator' ? [{ name: node.name, uid: node.uid, factory: node.factory }] : [],
-      )
+    const found = env.buildGraph('harness').nodes.flatMap((node) => (node.kind === 'operator' ? [node] : []))
     return OneInputOperatorHarness.#opened(new OneInputOperatorHarness<In, Out>(found, options))
   }
 
@@ -92,26 +111,45 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
     factory: OperatorFactory<In, Out>,
     options: HarnessOptions = {},
   ): Promise<OneInputOperatorHarness<In, Out>> {
-    const step = { name: 'operator', uid: 'operator', factory: factory as OperatorFactory<unknown, unknown> }
-    return OneInputOperatorHarness.#opened(new OneInputOperatorHarness<In, Out>([step], options))
+    const node: OperatorNode = {
+      kind: 'operator',
+      id: 1,
+      uid: 'operator',
+      name: 'operator',
+      parallelism: PARALLELISM,
+      maxParallelism: MAX_PARALLELISM,
+      inputs: [],
+      chaining: 'always',
+      factory: factory as OperatorFactory<unknown, unknown>,
+    }
+    return OneInputOperatorHarness.#opened(new OneInputOperatorHarness<In, Out>([node], options))
   }
 
   static async #opened<In, Out>(harness: OneInputOperatorHarness<In, Out>): Promise<OneInputOperatorHarness<In, Out>> {
     // Nobody may be spoken to before it is open, so the last opens first.
-    for (const operator of harness.#operators.toReversed()) await operator.open?.()
+    for (const { operator, state } of harness.#steps.toReversed()) {
+      await operator.open?.()
+      state.opened()
+      state.keyed?.onNextProcessingTimer(() => harness.#scheduleTimers())
+    }
+    harness.#scheduleTimers()
     return harness
   }
 
   push(value: In, timestamp: number = NO_TIMESTAMP): void {
+    this.#assertOpen()
     this.#time.timestamp = timestamp
     this.#first.emit(value)
   }
 
+  /** Event time goes on: timers of event time that fall due fire first. */
   pushWatermark(timestamp: number): void {
+    this.#assertOpen()
     this.#first.emitWatermark(timestamp)
   }
 
   pushIdle(idle: boolean): void {
+    this.#assertOpen()
     this.#first.emitIdle(idle)
   }
 
@@ -125,6 +163,12 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
     return this.events.flatMap((event) => (event.kind === 'element' ? [event.value] : []))
   }
 
+  /** The elements that went to a side output. */
+  sideOutput<T>(tag: OutputTag<T>): T[] {
+    const events = this.#sides.get(tag.id) ?? []
+    return events.flatMap((event) => (event.kind === 'element' ? [event.value as T] : []))
+  }
+
   get watermarks(): number[] {
     return this.events.flatMap((event) => (event.kind === 'watermark' ? [event.timestamp] : []))
   }
@@ -133,66 +177,105 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
   async snapshot(): Promise<HarnessSnapshot> {
     const id: CheckpointId = checkpointId(++this.#checkpoint)
     // All are captured before anything is waited for, as between two elements of a job.
-    const parts = this.#operators.map((operator) => operator.snapshot?.(id, false))
-    const stored = await Promise.all(parts)
-    return new Map(stored.flatMap((bytes, index) => (bytes === undefined ? [] : [[index, bytes] as const])))
+    const taking = this.#steps.map(async ({ operator, state }): Promise<HarnessState> => {
+      const own = operator.snapshot?.(id, false)
+      const hosted = state.snapshot(id)
+      state.keyed?.step(Number.POSITIVE_INFINITY)
+      const parts = await hosted
+      return {
+        own: await own,
+        lists: parts.filter(({ role }) => role === 'list'),
+        keyed: parts.flatMap((part) => (part.groups === undefined ? [] : [{ ...part, groups: part.groups }])),
+      }
+    })
+    return { steps: await Promise.all(taking) }
   }
 
   /** The input has ended: operators emit what they kept. */
   async finish(): Promise<void> {
-    for (const operator of this.#operators) await operator.finish?.()
+    for (const { operator } of this.#steps) await operator.finish?.()
   }
 
   async close(): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    for (const operator of this.#operators) await operator.close?.({ abandon: false })
+    this.#timer?.cancel()
+    for (const { operator, state } of this.#steps) {
+      await operator.close?.({ abandon: false })
+      state.keyed?.close()
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
 
-  get #first(): Operator<unknown> {
+  #assertOpen(): void {
     assert(!this.#closed, 'the harness is closed')
-    const [first] = this.#operators
-    assert(first !== undefined, 'an operator harness has at least one step')
-    return first
   }
 
-  #recorder(): Output<unknown> {
+  /** Timers of processing time fire when the clock comes to them. */
+  #scheduleTimers(): void {
+    this.#timer?.cancel()
+    const due = this.#steps.flatMap(({ state }) => state.keyed?.nextProcessingTimer ?? [])
+    if (due.length === 0) return
+    const delayMs = Math.max(0, Math.min(...due) - this.clock.now())
+    this.#timer = this.clock.setTimer(delayMs, () => {
+      for (const { state } of this.#steps) state.keyed?.fireProcessing(this.clock.now())
+      this.#scheduleTimers()
+    })
+  }
+
+  #state(node: OperatorNode, stored: HarnessState | undefined): OperatorState {
+    const restored = {
+      task: { chain: 0, subtask: 0 },
+      lists: { [node.uid]: stored?.lists ?? [] },
+      keyed: { [node.uid]: stored?.keyed ?? [] },
+      allowNonRestoredState: false,
+    }
+    return new OperatorState({ ...node, parallelism: PARALLELISM }, restored, { clock: this.clock })
+  }
+
+  #side(tag: string): Output<unknown> {
+    const events = this.#sides.get(tag) ?? []
+    this.#sides.set(tag, events)
+    return this.#recorder(events)
+  }
+
+  #recorder(events: HarnessEvent<unknown>[]): Output<unknown> {
     return {
       emit: (value) => {
         const { timestamp } = this.#time
-        this.events.push({
+        events.push({
           kind: 'element',
-          value: value as Out,
+          value,
           timestamp: timestamp === NO_TIMESTAMP ? undefined : timestamp,
         })
       },
-      emitWatermark: (timestamp) => void this.events.push({ kind: 'watermark', timestamp }),
-      emitIdle: (idle) => void this.events.push({ kind: 'idle', idle }),
+      emitWatermark: (timestamp) => void events.push({ kind: 'watermark', timestamp }),
+      emitIdle: (idle) => void events.push({ kind: 'idle', idle }),
     }
   }
 
-  #context(step: Step, restored: VersionedBytes | undefined): Parameters<Step['factory']['create']>[0] {
+  #context(node: OperatorNode, stored: HarnessState | undefined, { keyed, lists }: OperatorState): OperatorContext {
     return {
       jobName: 'harness',
-      operatorName: step.name,
-      uid: step.uid,
+      operatorName: node.name,
+      uid: node.uid,
       subtask: subtaskIndex(0),
-      parallelism: 1,
-      maxParallelism: 128,
+      parallelism: PARALLELISM,
+      maxParallelism: node.maxParallelism,
       metrics: new MetricRegistry(),
       clock: this.clock,
       random: new SeededRandom(1),
       network: NO_NETWORK,
       logger: silentLogger,
       time: this.#time,
-      restored: restored === undefined ? [] : [restored],
-      sideOutput: () => NO_OUTPUT,
+      restored: stored?.own === undefined ? [] : [stored.own],
+      sideOutput: (tag) => this.#side(tag),
       accumulators: new AccumulatorRegistry(),
-      operatorList: () => assert(false, 'lists of a subtask are not hosted here yet') as never,
+      operatorList: (descriptor) => lists.list(descriptor),
+      ...(keyed === undefined ? {} : { keyed }),
     }
   }
 }
