@@ -153,6 +153,7 @@ export type JointName = (typeof JOINTS)[number];
 export declare const KAFKA_VERSIONS: {
     readonly newest: string;
     readonly older: string;
+    readonly oldest: string;
 };
 
 export interface KafkaHeader {

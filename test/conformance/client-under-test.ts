@@ -72,6 +72,7 @@ export class ClientUnderTest {
   readonly #prefix: string
   readonly #writers: Map<string, Writer> = new Map()
   readonly #readers: Map<string, Reader> = new Map()
+  readonly #topics: Set<string> = new Set()
 
   constructor(broker: BrokerUnderTest, prefix: string) {
     this.#broker = broker
@@ -112,7 +113,7 @@ export class ClientUnderTest {
       case 'abort':
         return this.#end(step.producer, false)
       case 'expire':
-        return this.#settled(step.id)
+        return this.#expired(step.id)
       case 'describeTransaction':
         return this.#describeTransaction(step.id)
       case 'listTransactions':
@@ -146,6 +147,7 @@ export class ClientUnderTest {
   async #createTopic({ topic, partitions, replicationFactor, config }: StepOf<'createTopic'>): Promise<Answer> {
     const all = { ...config, 'retention.ms': -1 }
     await this.#admin.createTopics([{ name: this.#name(topic), partitions, replicationFactor, config: all }])
+    this.#topics.add(this.#name(topic))
     return 'ok'
   }
 
@@ -220,7 +222,10 @@ export class ClientUnderTest {
     const { handle } = await writer.producer.seal()
     if (handle === undefined) return 'ok'
     await this.#endHandle(writer, handle, commit)
-    return this.#settled(writer.id)
+    if (await this.#isDescribed(writer.id)) return this.#settled(writer.id)
+    // Where nobody tells the state (before 3.0), the same request again is answered when the markers are written.
+    await this.#endHandle(writer, handle, commit)
+    return 'ok'
   }
 
   async #endHandle(writer: Writer, handle: TransactionHandle, commit: boolean): Promise<void> {
@@ -228,6 +233,23 @@ export class ClientUnderTest {
     if (outcome.kind === 'refused') throw new Refused(outcome.error)
     if (outcome.kind === 'undecided') throw outcome.error
     writer.next = outcome.next
+  }
+
+  async #isDescribed(id: string): Promise<boolean> {
+    return (await this.#admin.describeTransactions([this.#name(id)])) !== undefined
+  }
+
+  async #expired(id: string): Promise<Answer> {
+    if (await this.#isDescribed(id)) return this.#settled(id)
+    const questions = [...this.#topics].map((topic) => ({ topic, partition: 0, at: 'latest' as const }))
+    const until = performance.now() + WAIT_MS
+    for (;;) {
+      const stable = await this.#admin.listOffsets(questions, { isolation: 'read_committed' })
+      const ends = await this.#admin.listOffsets(questions)
+      if (stable.every(({ offset }, index) => offset === ends[index]?.offset)) return 'ok'
+      assert.ok(performance.now() < until, `a transaction stays open though ${id} is past its time limit`)
+      await sleep(50)
+    }
   }
 
   async #settled(id: string): Promise<Answer> {

@@ -76,7 +76,12 @@ describe('the packed package', () => {
   it('has what is needed at run time, and nothing that is there for tests', async () => {
     const { stdout } = await run('tar', ['tzf', tarball], { cwd: folder })
     const files = stdout.trim().split('\n')
-    for (const needed of ['cli/main.js', 'entry/index.d.ts', 'testing/kafka-server/KafkaTools.java']) {
+    for (const needed of [
+      'cli/main.js',
+      'entry/index.d.ts',
+      'testing/kafka-server/KafkaTools.java',
+      'testing/kafka-server/ZooKeeperNode.java',
+    ]) {
       assert.ok(files.includes(`package/dist/${needed}`), `${needed} is missing`)
     }
     const wrong = files.filter((path) => /\.(?:test|test-[\w-]+|kafka-test|fuzz|bench|fixture)\.|\.map$/.test(path))

@@ -22,6 +22,8 @@ import {
   type TopicPartitionPlace,
 } from './admin-groups.ts'
 import { type ListedOffset, type ListOffsetsOptions, type ListOffsetsQuestion, listOffsets } from './admin-offsets.ts'
+import { createPartitions, type NewPartitions } from './admin-partitions.ts'
+import { describeProducers, type PartitionProducers } from './admin-producers.ts'
 import {
   describeTransactions,
   listTransactions,
@@ -52,7 +54,7 @@ export interface PartitionDescription {
 export interface NewTopic {
   readonly name: string
   readonly partitions: number
-  /** The cluster's default when absent. */
+  /** The cluster's default when absent, which brokers before 2.4 cannot be asked for. */
   readonly replicationFactor?: number
   readonly config?: Readonly<Record<string, string | number | boolean>>
 }
@@ -64,7 +66,8 @@ export interface ConfigResource {
 
 /** A topic that was made a moment ago may not be known to every broker. */
 const UNKNOWN_TOPIC_GRACE_MS = 2_000
-const CREATE_WITH_DEFAULT_REPLICATION = 4
+/** The cluster's own number of replicas can be asked for since 2.4 (KIP-464). */
+const CREATE_WITH_DEFAULTS = 4
 const RESOURCE_TYPES = { topic: 2, broker: 4 } as const
 
 export class KafkaAdmin {
@@ -112,6 +115,7 @@ export class KafkaAdmin {
     let pending = [...topics]
     if (pending.length === 0) return
     const names = topics.map(({ name }) => name)
+    const wantsDefaults = topics.some(({ replicationFactor }) => replicationFactor === undefined)
     let unsure = false
     const create = async ({ remainingMs }: { remainingMs: number }): Promise<void> => {
       const { controllerId } = await this.#cluster.askMetadata([])
@@ -123,7 +127,7 @@ export class KafkaAdmin {
       const response = await connection.send(
         createTopicsApi,
         { topics: pending.map(creatable), timeoutMs: this.#cluster.options.requestTimeoutMs },
-        { version: connection.version(createTopicsApi, { min: CREATE_WITH_DEFAULT_REPLICATION }) },
+        { version: connection.version(createTopicsApi, { min: wantsDefaults ? CREATE_WITH_DEFAULTS : 0 }) },
       )
       unsure = false
       const errors: MillraceError[] = []
@@ -141,6 +145,11 @@ export class KafkaAdmin {
     }
     await retrying(this.#cluster, `Creating the topics ${some(names)}`, create, this.#limits)
     await retrying(this.#cluster, `Waiting for the topics ${some(names)}`, () => this.#allLed(names), this.#limits)
+  }
+
+  /** Makes topics larger; fewer partitions than a topic has is an error. */
+  createPartitions(topics: readonly NewPartitions[]): Promise<void> {
+    return createPartitions(this.#cluster, topics, this.#limits)
   }
 
   listOffsets(questions: readonly ListOffsetsQuestion[], options: ListOffsetsOptions = {}): Promise<ListedOffset[]> {
@@ -213,6 +222,11 @@ export class KafkaAdmin {
   /** From all brokers; undefined when they lack it (before 3.0). */
   listTransactions(filter: TransactionFilter = {}): Promise<TransactionListing[] | undefined> {
     return listTransactions(this.#cluster, filter, this.#limits)
+  }
+
+  /** The producers each partition knows, with their open transactions; undefined when the brokers lack it (before 3.0). */
+  describeProducers(places: readonly TopicPartitionPlace[]): Promise<PartitionProducers[] | undefined> {
+    return describeProducers(this.#cluster, places, this.#limits)
   }
 
   async #allLed(names: readonly string[]): Promise<void> {

@@ -44,6 +44,16 @@ export class ProducerBatch {
     this.#sequenceIsGiven = true
   }
 
+  /** Another place in the sequence, for one that is not in flight. */
+  renumber(baseSequence: number): void {
+    const { identity } = this.scope
+    assert(!this.inFlight && identity !== undefined, 'a batch in flight keeps its bytes')
+    this.takeOver(baseSequence)
+    if (this.#bytes === undefined) return
+    const { producerId, epoch: producerEpoch } = identity
+    this.#bytes = this.writer.restamp({ producerId, producerEpoch, baseSequence })
+  }
+
   /** What it takes in a request, before compression. */
   get sizeBytes(): number {
     return this.#bytes?.length ?? this.writer.sizeBytes

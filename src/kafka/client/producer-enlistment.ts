@@ -149,6 +149,7 @@ function placeOf(scope: ProducerScope, topic: string, partition: number): Parame
     baseSequence: -1,
     first: true,
     logStartOffset: -1,
+    allDeleted: false,
     message: null,
   }
 }

@@ -12,6 +12,8 @@ import type { ProducerScope } from './producer-scope.ts'
 export type ProduceVerdict =
   | { readonly kind: 'acknowledged' }
   | { readonly kind: 'again'; readonly metadata: boolean; readonly delayMs: number | undefined }
+  /** The broker does not know the plain producer any more: its sequences begin anew. */
+  | { readonly kind: 'forgotten' }
   /** Too large as one batch; its parts may not be. */
   | { readonly kind: 'split' }
   | { readonly kind: 'failed'; readonly error: MillraceError }
@@ -30,6 +32,8 @@ export interface ProducePlace {
   /** See ProducerBatch. */
   readonly doubtful: boolean
   readonly logStartOffset: number
+  /** Whether the log begins behind all records of the partition that were acknowledged. */
+  readonly allDeleted: boolean
   /** What the broker says about it. */
   readonly message: string | null
 }
@@ -37,6 +41,7 @@ export interface ProducePlace {
 /** A transaction before this one is still being ended: soon over (KIP-447 and Java's client use 20 ms too). */
 export const CONCURRENT_TRANSACTIONS_MS = 20
 
+const FORGOTTEN: ProduceVerdict = { kind: 'forgotten' }
 const SPLIT: ProduceVerdict = { kind: 'split' }
 const ACKNOWLEDGED: ProduceVerdict = { kind: 'acknowledged' }
 const AGAIN: ProduceVerdict = { kind: 'again', metadata: false, delayMs: undefined }
@@ -53,7 +58,10 @@ export function produceVerdict(errorCode: number, place: ProducePlace): ProduceV
       // The batch before it failed and is sent again first. The first one itself finds a gap: acknowledged records are gone.
       return place.first ? { kind: 'failed', error: gap(errorCode, place) } : AGAIN
     case KafkaErrorCode.UNKNOWN_PRODUCER_ID:
-      return place.logStartOffset === -1 || !place.first ? AGAIN : { kind: 'failed', error: gap(errorCode, place) }
+      if (place.logStartOffset === -1 || !place.first) return AGAIN
+      // Brokers before 2.5 forget a producer with its last record. In a transaction that would be a record nobody may delete yet.
+      if (place.allDeleted && place.scope.transactionalId === undefined) return FORGOTTEN
+      return { kind: 'failed', error: gap(errorCode, place) }
     case KafkaErrorCode.MESSAGE_TOO_LARGE:
     case KafkaErrorCode.RECORD_LIST_TOO_LARGE:
       return place.records > 1 ? SPLIT : { kind: 'failed', error: tooLarge(errorCode, place) }

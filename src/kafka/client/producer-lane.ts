@@ -11,7 +11,8 @@
  *   takes any sequence, so that behind a first batch that failed the second one would be taken for the beginning;
  * - what was never sent waits while something before it is sent again: that may be written already, and brokers recognise it
  *   only among the last five batches, which others would push it out of;
- * - sequences begin at 0 for each identity and grow by the records of each batch;
+ * - sequences begin at 0 for each identity and grow by the records of each batch; they begin anew only when the broker has forgotten
+ *   a plain producer together with all its records;
  * - the parts of a batch that was split stand in its place, and count as batches that failed.
  */
 import { assert } from '../../base/index.ts'
@@ -52,6 +53,10 @@ export class ProducerLane {
   /** The row of sequences that the broker has seen a batch of, and when the last one was acknowledged. */
   #confirmed: object | undefined
   #confirmedAtMs = 0
+  /** Of the last record acknowledged under the row that is confirmed, or was; -1: none, or the broker did not say. */
+  #lastOffset = -1
+  /** The broker has forgotten the row: it begins again at 0 when nothing is in flight. */
+  #beginsAnew = false
   #nextSequence = 0
 
   constructor(topic: string, partition: number) {
@@ -82,11 +87,13 @@ export class ProducerLane {
     this.inFlight++
   }
 
-  acknowledged(batch: ProducerBatch, nowMs: number): void {
+  /** `lastOffset` is that of the batch's last record; -1 when the broker did not say. */
+  acknowledged(batch: ProducerBatch, nowMs: number, lastOffset: number): void {
     const index = this.pending.indexOf(batch)
     assert(index >= 0 && batch.inFlight, 'what is acknowledged was in flight')
     this.pending.splice(index, 1)
     const behindAFailure = this.rewinding
+    this.#lastOffset = Math.max(this.#lastOffset, lastOffset)
     this.#landed(batch)
     // One before it failed, perhaps after it was written: others must not pass it until the broker has forgotten it.
     if (behindAFailure) return
@@ -102,6 +109,17 @@ export class ProducerLane {
     // Who answers next may be another leader, or one that was restarted: it too may not know this producer.
     this.#confirmed = undefined
     this.#landed(batch)
+  }
+
+  /** Was not acknowledged, as the broker does not know its producer any more. */
+  forgotten(batch: ProducerBatch): void {
+    this.#beginsAnew = true
+    this.failed(batch)
+  }
+
+  /** Whether all that was acknowledged lies before this offset, where the log begins now: then its producer may be forgotten too. */
+  allIsBefore(logStartOffset: number): boolean {
+    return this.#lastOffset < logStartOffset
   }
 
   /** Was refused as too large: these take its place, in order. */
@@ -129,6 +147,7 @@ export class ProducerLane {
   takeSequences(sequences: object, records: number): number {
     if (this.#sequences !== sequences) {
       this.#sequences = sequences
+      this.#lastOffset = -1
       this.#nextSequence = 0
     }
     const first = this.#nextSequence
@@ -149,6 +168,20 @@ export class ProducerLane {
   #landed(batch: ProducerBatch): void {
     batch.inFlight = false
     this.inFlight--
-    if (this.inFlight === 0) this.rewinding = false
+    if (this.inFlight > 0) return
+    this.rewinding = false
+    if (this.#beginsAnew) this.#beginAnew()
+  }
+
+  #beginAnew(): void {
+    this.#beginsAnew = false
+    const row = this.pending[0]?.scope.sequences
+    let next = 0
+    for (const batch of this.pending) {
+      if (batch.scope.sequences !== row || batch.baseSequence < 0) break
+      batch.renumber(next)
+      next = sequenceAfter(next, batch.writer.recordCount)
+    }
+    this.#nextSequence = next
   }
 }

@@ -63,6 +63,7 @@ export function produceRequest(
 export interface PartitionAnswer {
   readonly errorCode: number
   readonly errorMessage: string | null
+  readonly baseOffset: number
   readonly logStartOffset: number
 }
 

@@ -236,7 +236,7 @@ export class ProducerSender {
         (response) => {
           broker.inFlight--
           this.#metrics.answered(this.#now() - sentMs, response?.throttleTimeMs ?? 0)
-          if (noResponse) for (const batch of batches) this.#acknowledged(batch)
+          if (noResponse) for (const batch of batches) this.#acknowledged(batch, -1)
           else this.#answered(broker, batches, exchange, response)
           this.#schedule()
         },
@@ -280,11 +280,14 @@ export class ProducerSender {
     const verdict = produceVerdict(answer.errorCode, this.#place(batch, answer))
     switch (verdict.kind) {
       case 'acknowledged':
-        this.#acknowledged(batch)
+        this.#acknowledged(batch, answer.baseOffset < 0 ? -1 : answer.baseOffset + batch.writer.recordCount - 1)
         return false
       case 'failed':
         this.#metrics.failed(batch.writer.recordCount)
         this.#fail(verdict.error)
+        return false
+      case 'forgotten':
+        this.#again(batch, 0, answer.errorCode, true)
         return false
       case 'split':
         this.#split(batch)
@@ -299,10 +302,10 @@ export class ProducerSender {
     }
   }
 
-  #acknowledged(batch: ProducerBatch): void {
+  #acknowledged(batch: ProducerBatch, lastOffset: number): void {
     if (this.#stopped) return
     const { lane } = batch
-    lane.acknowledged(batch, this.#now())
+    lane.acknowledged(batch, this.#now(), lastOffset)
     if (lane.pending.length === 0) this.#active.delete(lane)
     else if (!this.#leaderless.has(lane)) this.ready(lane)
     this.#events.acknowledged(batch)
@@ -320,7 +323,7 @@ export class ProducerSender {
     if (!this.#leaderless.has(lane)) this.ready(lane)
   }
 
-  #again(batch: ProducerBatch, delayMs: number, cause?: unknown): void {
+  #again(batch: ProducerBatch, delayMs: number, cause?: unknown, forgotten = false): void {
     const { lane } = batch
     if (batch.attempts > this.#options.retries) {
       this.#fail(retriesUsedUp(this.#place(batch, undefined), this.#options.retries, cause))
@@ -328,7 +331,8 @@ export class ProducerSender {
     }
     this.counts.retries++
     this.#metrics.retried(batch.writer.recordCount)
-    lane.failed(batch)
+    if (forgotten) lane.forgotten(batch)
+    else lane.failed(batch)
     lane.notBeforeMs = Math.max(lane.notBeforeMs, this.#now() + delayMs)
     this.#wakeAt(lane.notBeforeMs)
   }
@@ -435,6 +439,7 @@ export class ProducerSender {
       first: batch.lane.pending[0] === batch,
       doubtful: batch.doubtful,
       logStartOffset: answer?.logStartOffset ?? -1,
+      allDeleted: batch.lane.allIsBefore(answer?.logStartOffset ?? -1),
       message: answer?.errorMessage ?? null,
     }
   }

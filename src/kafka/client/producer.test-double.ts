@@ -49,9 +49,19 @@ export class DoubleLog {
   readonly sizes: number[] = []
   readonly batches: Appended[] = []
   readonly producers: Map<number, ProducerState> = new Map()
+  logStartOffset = 0
+  /** As before 2.5: a producer is forgotten with its last record, and then only a beginning is taken from it. */
+  forgets = false
 
   constructor(leader: number) {
     this.leader = leader
+  }
+
+  /** All records are deleted; what was written can still be seen in `values`. */
+  deleteRecords(): void {
+    this.logStartOffset = this.values.length
+    this.forgets = true
+    this.producers.clear()
   }
 
   get values(): string[] {
@@ -200,6 +210,7 @@ function sequence(
   const state = log.producers.get(producerId)
   if (state === undefined || epoch > state.epoch) {
     // A broker that knows nothing of a producer takes whatever comes first: it might have forgotten the beginning.
+    if (first !== 0 && state === undefined && log.forgets) return KafkaErrorCode.UNKNOWN_PRODUCER_ID
     if (first !== 0 && state !== undefined) return KafkaErrorCode.OUT_OF_ORDER_SEQUENCE_NUMBER
     log.producers.set(producerId, { epoch, lastSequence: last, recent: [{ first, last }] })
     return undefined
@@ -286,8 +297,11 @@ class DoubleConnection implements ProducerConnection {
             produce.transactionalId,
             version,
           )
+        const log = cluster.logs.get(`${nameOf(topic)}/${p.index}`)
+        const baseOffset = log?.values.length ?? -1
         const code = refused ?? append()
-        return { index: p.index, errorCode: code === 0 ? (answered ?? 0) : code, errorMessage: null, logStartOffset: 0 }
+        const errorCode = code === 0 ? (answered ?? 0) : code
+        return { index: p.index, errorCode, errorMessage: null, baseOffset, logStartOffset: log?.logStartOffset ?? -1 }
       }),
     }))
     if (fate === 'break after serving') return this.#break()

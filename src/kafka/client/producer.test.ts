@@ -558,6 +558,45 @@ test('10: buffers are used again only after the acknowledgement', async () => {
   assert.deepEqual(cluster.log('t/0').values, values)
 })
 
+test('16: a broker that forgot a plain producer with all its records is written to from sequence 0 on', async () => {
+  const cluster = new DoubleCluster({ t: 1 }, 1)
+  const producer = new Producer(cluster, { ...OPTIONS, maxRequestSize: 250 })
+  await appendAll(producer, 't', 0, series('a', 60))
+  await within(cluster, producer.seal())
+  cluster.log('t/0').deleteRecords()
+  // Several batches are on their way when the first is answered.
+  await appendAll(producer, 't', 0, series('b', 120))
+  await within(cluster, producer.seal())
+  await appendAll(producer, 't', 0, series('c', 60))
+  await within(cluster, producer.seal())
+  assert.deepEqual(cluster.log('t/0').values, [...series('a', 60), ...series('b', 120), ...series('c', 60)])
+  const [state] = cluster.log('t/0').producers.values()
+  assert.equal(state?.lastSequence, 179, 'the sequence began anew behind the deleted records')
+})
+
+test('16: a broker that forgot a producer though acknowledged records are in the log still fails it', async () => {
+  const cluster = new DoubleCluster({ t: 1 }, 1)
+  const producer = new Producer(cluster, OPTIONS)
+  await appendAll(producer, 't', 0, series('a', 60))
+  await within(cluster, producer.seal())
+  const log = cluster.log('t/0')
+  log.deleteRecords()
+  log.logStartOffset = 59
+  await appendAll(producer, 't', 0, series('b', 10))
+  await assert.rejects(within(cluster, producer.seal()), { code: 'KAFKA_PRODUCE_FAILED' })
+})
+
+test('16: a broker that forgot the producer of an open transaction fails it', async () => {
+  const cluster = new DoubleCluster({ t: 1 }, 1)
+  const producer = new Producer(cluster, { ...OPTIONS, maxRequestSize: 250 })
+  producer.beginTransaction('id', 2, identity(7, 0))
+  await appendAll(producer, 't', 0, series('a', 30))
+  await cluster.clock.advance(100)
+  cluster.log('t/0').deleteRecords()
+  await appendAll(producer, 't', 0, series('b', 30))
+  await assert.rejects(within(cluster, producer.seal()), { code: 'KAFKA_PRODUCE_FAILED' })
+})
+
 test('close waits for plain records, and afterwards nothing is accepted', async () => {
   const cluster = new DoubleCluster({ t: 1 }, 1)
   const producer = new Producer(cluster, OPTIONS)

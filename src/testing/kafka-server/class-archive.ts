@@ -42,7 +42,10 @@ async function train(installation: KafkaInstallation): Promise<void> {
     const node = { id: 1, port, controllerPort, listenerPorts: new Map() }
     const properties = join(work, 'server.properties')
     const dataDirectory = join(work, 'data')
-    writeFileSync(properties, serverProperties({ node, quorum: [node], dataDirectory, listeners: {}, properties: {} }))
+    writeFileSync(
+      properties,
+      serverProperties({ node, quorum: [node], keeper: 'kraft', dataDirectory, listeners: {}, properties: {} }),
+    )
     await runCommand({
       command: installation.java,
       args: [

@@ -26,6 +26,7 @@ export interface KafkaServerNodeInput {
   readonly java: string
   readonly flags: readonly string[]
   readonly classpath: string
+  readonly main: string
   /** `format CLUSTER_ID FEATURE=LEVEL ...`, used once, while there is no data. */
   readonly format: readonly string[]
   readonly guard: ParentGuard
@@ -71,7 +72,7 @@ export class KafkaServerNode {
     if (this.#process !== undefined) return
     const formatted = existsSync(join(this.dataDirectory, 'meta.properties'))
     const log = openSync(this.logFile, 'a')
-    const args = ['-cp', this.#input.classpath, 'KafkaTools', 'node', this.#propertiesFile]
+    const args = ['-cp', this.#input.classpath, this.#input.main, 'node', this.#propertiesFile]
     const child = spawn(this.#input.java, [...this.#input.flags, ...args, ...(formatted ? [] : this.#input.format)], {
       stdio: ['pipe', log, log],
       detached: true,

@@ -22,7 +22,10 @@ const SETTLE_TIMEOUT_MS = 30_000
 const UNKNOWN_TOPIC = 3
 
 export interface KafkaServerOptions {
-  /** The version of Apache Kafka; default the newest the project is tested with. */
+  /**
+   * The version of Apache Kafka; default the newest the project is tested with. From 2.1 on; one before 3.9 keeps its cluster in
+   * a ZooKeeper that runs inside its first node.
+   */
   readonly version?: string
   /** Default 1. Several nodes form a quorum; internal topics then have up to three replicas. */
   readonly nodes?: number
@@ -82,18 +85,24 @@ export class KafkaServer implements AsyncDisposable {
     this.directory = mkdtempSync(join(tmpdir(), 'millrace-kafka-'))
     this.#guard = new ParentGuard(this.directory)
     const clusterId = newClusterId()
-    const shared = { java: installation.java, classpath: installation.classpath, guard: this.#guard }
+    const { java, classpath, node } = installation
+    const shared = { java, guard: this.#guard }
+    // The class archive is one of KafkaTools.
+    const archive = node.main === 'KafkaTools' ? flags : []
     this.nodes = this.#addresses.map(
       (address) =>
         new KafkaServerNode({
           ...shared,
           address,
           directory: this.directory,
-          flags: [`-Xmx${input.heapMb}m`, ...JVM_FLAGS[input.jvm], ...JVM_SETTINGS, ...flags],
+          classpath: node.classpath,
+          main: node.main,
+          flags: [`-Xmx${input.heapMb}m`, ...JVM_FLAGS[input.jvm], ...JVM_SETTINGS, ...archive],
           format: ['format', clusterId, ...input.features],
           properties: serverProperties({
             node: address,
             quorum: this.#addresses,
+            keeper: node.keeper,
             dataDirectory: join(this.directory, `data-${address.id}`),
             listeners: input.listeners,
             properties: input.properties,
@@ -102,6 +111,7 @@ export class KafkaServer implements AsyncDisposable {
     )
     this.java = new KafkaJavaTools({
       ...shared,
+      classpath,
       flags: ['-Xmx512m', ...JVM_FLAGS.quick, ...JVM_SETTINGS, ...flags],
       bootstrapServers: this.bootstrapServers,
       directory: this.directory,

@@ -1,4 +1,5 @@
-// The settings of one node: a combined broker and controller of a KRaft quorum, small enough for tests.
+// The settings of one node: a combined broker and controller of a KRaft quorum, or a broker of a cluster kept in ZooKeeper,
+// small enough for tests.
 //
 // Why these: few partitions and threads and a small cleaner buffer start quickly and keep memory low; short check
 // intervals make time-outs of transactions and fencing visible within a test. What a test gives in `properties` is
@@ -19,6 +20,8 @@ export type PropertyValue = string | number | boolean
 export interface ServerPropertiesInput {
   readonly node: NodeAddress
   readonly quorum: readonly NodeAddress[]
+  /** With ZooKeeper, it is in the first node of the quorum and listens on the port of its controller. */
+  readonly keeper: 'kraft' | 'zookeeper'
   readonly dataDirectory: string
   readonly listeners: Readonly<Record<string, SecurityProtocol>>
   readonly properties: Readonly<Record<string, PropertyValue>>
@@ -33,13 +36,9 @@ export function serverProperties(input: ServerPropertiesInput): string {
   const protocols = Object.entries(input.listeners).map(([name, protocol]) => `${name}:${protocol}`)
   const clients = [`PLAINTEXT://127.0.0.1:${node.port}`, ...extra]
   const settings: Record<string, PropertyValue> = {
-    'process.roles': 'broker,controller',
-    'node.id': node.id,
+    ...(input.keeper === 'kraft' ? kraft(input, clients) : zooKeeper(input, clients)),
     'broker.rack': `rack-${node.id}`,
-    'controller.quorum.voters': quorum.map((each) => `${each.id}@127.0.0.1:${each.controllerPort}`).join(','),
-    listeners: [...clients, `CONTROLLER://127.0.0.1:${node.controllerPort}`].join(','),
     'advertised.listeners': clients.join(','),
-    'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'PLAINTEXT',
     'listener.security.protocol.map': ['CONTROLLER:PLAINTEXT', 'PLAINTEXT:PLAINTEXT', ...protocols].join(','),
     'log.dirs': input.dataDirectory,
@@ -72,6 +71,28 @@ export function serverProperties(input: ServerPropertiesInput): string {
   return `${Object.entries(settings)
     .map(([key, value]) => `${key}=${escapeValue(String(value))}`)
     .join('\n')}\n`
+}
+
+function kraft({ node, quorum }: ServerPropertiesInput, clients: readonly string[]): Record<string, PropertyValue> {
+  return {
+    'process.roles': 'broker,controller',
+    'node.id': node.id,
+    'controller.quorum.voters': quorum.map((each) => `${each.id}@127.0.0.1:${each.controllerPort}`).join(','),
+    listeners: [...clients, `CONTROLLER://127.0.0.1:${node.controllerPort}`].join(','),
+    'controller.listener.names': 'CONTROLLER',
+  }
+}
+
+function zooKeeper({ node, quorum }: ServerPropertiesInput, clients: readonly string[]): Record<string, PropertyValue> {
+  const port = quorum[0]?.controllerPort ?? node.controllerPort
+  return {
+    'broker.id': node.id,
+    listeners: clients.join(','),
+    'zookeeper.connect': `127.0.0.1:${port}`,
+    'zookeeper.session.timeout.ms': 4_000,
+    'zookeeper.connection.timeout.ms': 30_000,
+    ...(node.controllerPort === port ? { 'embedded.zookeeper.port': port } : {}),
+  }
 }
 
 /** Line ends and backslashes would be read as something else by java.util.Properties. */
