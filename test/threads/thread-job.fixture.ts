@@ -2,6 +2,7 @@
  * The job that worker threads import in these tests: numbers, a function that can go wrong in every way in which a thread can
  * die (once in the life of the job, at a given number), and a transactional sink of files.
  */
+import { subscribe } from 'node:diagnostics_channel'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { threadId } from 'node:worker_threads'
@@ -14,6 +15,7 @@ import {
   type ValueState,
   ValueStateDescriptor,
 } from 'millrace'
+import type { JointMessage } from '../../src/base/index.ts'
 import { fileSink } from './file-sink.ts'
 
 export const KEYS = 50
@@ -41,13 +43,13 @@ interface Tagged {
 /** Emits each number with how many of its key there were: any loss or repetition before it shows. */
 class RunningCount implements KeyedProcessFunction<number, Tagged, string> {
   readonly #directory: string
-  readonly #death: Death
+  readonly #deaths: readonly Death[]
   readonly #at: number
   #count: ValueState<number> | undefined
 
-  constructor(directory: string, death: Death, at: number) {
+  constructor(directory: string, deaths: readonly Death[], at: number) {
     this.#directory = directory
-    this.#death = death
+    this.#deaths = deaths
     this.#at = at
   }
 
@@ -56,10 +58,16 @@ class RunningCount implements KeyedProcessFunction<number, Tagged, string> {
   }
 
   processElement({ value, key, start, mapped }: Tagged, _context: unknown, out: Collector<string>): void {
-    if (value === this.#at && this.#death !== 'none' && firstEver(this.#directory, this.#death)) die(this.#death)
+    if (this.#at > 0 && value > 0 && value % this.#at === 0) this.#die(value)
     const count = (this.#count?.value() ?? 0) + 1
     this.#count?.update(count)
     out.collect(`${value} ${key} ${count} ${mapped} ${threadId} ${start}`)
+  }
+
+  /** Once at each multiple of `at`, in the ways that were named, in turn. */
+  #die(value: number): void {
+    if (!firstEver(this.#directory, `value-${value}`)) return
+    die(this.#deaths[(value / this.#at - 1) % this.#deaths.length] ?? 'none')
   }
 }
 
@@ -89,9 +97,24 @@ function die(how: Death): void {
   }
 }
 
+/** Dies when this thread passes a joint for the nth time: the worker alone, or (`kill`) the whole process. Once in all. */
+function dieAtJoint(directory: string, how: 'exit' | 'kill', joint: string, nth: number): void {
+  let passes = 0
+  subscribe('millrace:joint', (message) => {
+    if ((message as JointMessage).name !== joint || ++passes !== nth || !firstEver(directory, `${how}-${joint}`)) return
+    if (how === 'kill') process.kill(process.pid, 'SIGKILL')
+    else process.exit(7)
+  })
+}
+
 const job: JobDefinition = defineJob('threads', async (env, params) => {
   const directory = params.required('directory')
-  const [death, at, count] = [params.get('death', 'none') as Death, params.get('at', 0), params.get('count', 20_000)]
+  const deaths = params.get('deaths', '').split(',').filter(Boolean) as Death[]
+  const [at, count] = [params.get('at', 0), params.get('count', 20_000)]
+  for (const rule of params.get('joints', '').split(',')) {
+    const [how, joint = '', nth = '1'] = rule.split(':')
+    if (how === 'kill' || (how === 'exit' && threadId !== 0)) dieAtJoint(directory, how, joint, Number(nth))
+  }
   const start = await env.once('start', () => `main ${threadId}`)
   // What a job file must not do: whoever builds it on a worker gets another graph.
   const name = params.get('unstable', false) && threadId !== 0 ? 'other' : 'tag'
@@ -102,7 +125,7 @@ const job: JobDefinition = defineJob('threads', async (env, params) => {
     .name(name)
     .uid('tag')
     .keyBy(({ key }) => key)
-    .process(new RunningCount(directory, death, at))
+    .process(new RunningCount(directory, deaths, at))
     .uid('count')
     .sinkTo(fileSink(directory))
     .uid('out')

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { type JobEvent, type JobExecutionResult, MillraceError, type RunJobOptions, runJob } from 'millrace'
 import { silentLogger } from '../../src/base/index.ts'
+import { assertExact, parsed } from './assert-exact.ts'
 import { committedLines } from './file-sink.ts'
-import job, { type Death, KEYS } from './thread-job.fixture.ts'
+import job, { type Death } from './thread-job.fixture.ts'
 
 const module = new URL('./thread-job.fixture.ts', import.meta.url)
 const bounded = { timeout: 60_000 }
@@ -48,34 +49,6 @@ async function run(
     return { result, events, lines: committedLines(directory) }
   } finally {
     rmSync(directory, { recursive: true, force: true })
-  }
-}
-
-interface Line {
-  readonly value: number
-  readonly key: number
-  readonly count: number
-  readonly mapped: string
-  readonly counted: string
-  readonly start: string
-}
-
-function parsed(line: string): Line {
-  const [value, key, count, mapped = '', counted = '', ...start] = line.split(' ')
-  return { value: Number(value), key: Number(key), count: Number(count), mapped, counted, start: start.join(' ') }
-}
-
-/** Every number once, and the counts of each key 1, 2, 3 ... without a gap: nothing was lost or counted twice in the state. */
-function assertExact(lines: readonly string[], count: number): void {
-  const all = lines.map(parsed)
-  assert.equal(all.length, count)
-  assert.equal(new Set(all.map(({ value }) => value)).size, count)
-  for (let key = 0; key < KEYS; key++) {
-    const counts = all.filter((line) => line.key === key).map((line) => line.count)
-    assert.deepEqual(
-      counts.sort((left, right) => left - right),
-      Array.from({ length: count / KEYS }, (_, n) => n + 1),
-    )
   }
 }
 
@@ -121,7 +94,11 @@ for (const [death, why] of deaths) {
     async () => {
       // A machine under load may take longer than a second to fill the memory.
       const watchdog = death === 'loop' ? '1 s' : '30 s'
-      const { lines, events } = await run({ death, at: 9_000 }, {}, { 'millrace.worker.watchdog-timeout': watchdog })
+      const { lines, events } = await run(
+        { deaths: death, at: 11_000 },
+        {},
+        { 'millrace.worker.watchdog-timeout': watchdog },
+      )
       assertExact(lines, 20_000)
       const failures = events.filter((event) => event.status === 'restarting')
       assert.equal(failures.length, 1)
@@ -131,6 +108,36 @@ for (const [death, why] of deaths) {
     },
   )
 }
+
+test('a thread that dies as it passes a joint of the protocol loses and repeats nothing', bounded, async () => {
+  for (const [joint, nth] of [
+    ['barrier-sent', 7],
+    ['flushed', 6],
+    ['transaction-ended', 4],
+  ] as const) {
+    const { lines, events } = await run({ joints: `exit:${joint}:${nth}` })
+    assertExact(lines, 20_000)
+    assert.equal(events.filter((event) => event.status === 'restarting').length, 1, joint)
+  }
+})
+
+test(
+  'threads that die again and again, with several checkpoints under way, lose and repeat nothing',
+  bounded,
+  async () => {
+    const { lines, events } = await run(
+      { deaths: 'exit,throw,uncaught,rejection', at: 2_500 },
+      {},
+      {
+        'execution.checkpointing.interval': '10 ms',
+        'execution.checkpointing.max-concurrent-checkpoints': '3',
+        'restart-strategy.fixed-delay.attempts': '20',
+      },
+    )
+    assertExact(lines, 20_000)
+    assert.ok(events.filter((event) => event.status === 'restarting').length >= 4)
+  },
+)
 
 test(
   'a job that builds another graph on a worker does not start, and the first difference is named',
