@@ -1,6 +1,7 @@
 /**
  * The job that is killed: copies a topic exactly once, slowed by its own function so that many checkpoints fall into its
- * life. Every parameter of it is given by the test, on the command line, the same at each start.
+ * life. With `--keyed yes` each record gets the running count of its key and the worker that counted it, so that state that is
+ * lost or repeated shows in every record behind. Every parameter is given by the test, the same at each start.
  */
 import { defineJob, type JobDefinition, WatermarkStrategy } from 'millrace'
 import {
@@ -12,12 +13,7 @@ import {
   OffsetsInitializer,
   TransactionNamingStrategy,
 } from 'millrace/kafka'
-import { KILLER_WORD, type KillerWord } from './killer-plan.ts'
-
-interface Copied {
-  readonly key: Buffer | null
-  readonly value: Buffer | null
-}
+import { type Copied, RunningCount, slowly } from './kill-functions.ts'
 
 const job: JobDefinition = defineJob('kill-job', (env, params) => {
   const brokers = params.required('brokers')
@@ -59,40 +55,19 @@ const job: JobDefinition = defineJob('kill-job', (env, params) => {
     .setProperties(timeoutMs === undefined ? {} : { 'transaction.timeout.ms': timeoutMs })
     .build()
 
-  env
+  // Slow before the edge: behind it, a barrier would wait for all that lies in the edge's buffers.
+  const copied = env
     .fromSource(source, WatermarkStrategy.noWatermarks(), 'in')
     .uid('in')
-    .map(slowly(params.get('records-per-checkpoint', 500)))
+    .map(slowly(params.get('records-per-checkpoint', 500), params.get('slowest-ms', 5)))
     .uid('slow')
-    .sinkTo(sink)
-    .uid('out')
+  const keyed = (): typeof copied =>
+    copied
+      .keyBy(({ key }) => String(key))
+      .process(new RunningCount())
+      .uid('count')
+  const counted = params.get('keyed') === 'yes' ? keyed() : copied
+  counted.sinkTo(sink).uid('out')
 })
 
 export default job
-
-/**
- * Fast up to so many records for each completed checkpoint, then slower and slower, as a function that blocks its thread: so
- * about as many checkpoints complete however fast or busy the machine is, and however long the brokers are away.
- */
-function slowly(recordsPerCheckpoint: number): (copied: Copied) => Copied {
-  const never = new Int32Array(new SharedArrayBuffer(4))
-  const { [KILLER_WORD]: word = { throwNext: false, completedCheckpoints: 0 } } = globalThis as {
-    [KILLER_WORD]?: KillerWord
-  }
-  let count = 0
-  let completed = 0
-  return (copied) => {
-    if (word.throwNext) {
-      word.throwNext = false
-      throw new Error('the function throws, as planned')
-    }
-    if (completed !== word.completedCheckpoints) {
-      completed = word.completedCheckpoints
-      count = 0
-    }
-    count++
-    if (count > 6 * recordsPerCheckpoint) Atomics.wait(never, 0, 0, 5)
-    else if (count > recordsPerCheckpoint && count % 2 === 0) Atomics.wait(never, 0, 0, 1)
-    return copied
-  }
-}

@@ -4,19 +4,28 @@
  */
 import type { JointName } from '../../src/base/index.ts'
 
+/** How a worker thread dies: its memory used up, ended by the job's code, thrown out of a timer, or in a loop for ever. */
+export const WORKER_DEATHS = ['worker-heap', 'worker-exit', 'worker-throw', 'worker-loop'] as const
+
+export type WorkerDeath = (typeof WORKER_DEATHS)[number]
+
 /**
  * `kill`: SIGKILL to the own process. `stop`: SIGSTOP. `throw`: the job's function throws at its next record.
  * `break-checkpoint`: a file takes the place of the checkpoint's folder, so that storing this checkpoint fails.
+ * A worker death comes at once in the worker that passes the joint; a joint that the main thread passes sends it to a worker,
+ * which dies with its next record.
  */
-export type KillerAction = 'kill' | 'stop' | 'throw' | 'break-checkpoint'
+export type KillerAction = 'kill' | 'stop' | 'throw' | 'break-checkpoint' | WorkerDeath
 
 export interface KillerRule {
   readonly joint: JointName
-  /** Which pass of the joint in this process, from 1; only those that `where` fits are counted. */
+  /** Which pass of the joint in this thread, from 1; only those that `where` fits are counted. */
   readonly nth: number
   readonly where?: Readonly<Record<string, unknown>>
-  /** Passes are counted only once this process has passed this joint. */
+  /** Passes are counted only once this thread has passed this joint. */
   readonly after?: JointName
+  /** The worker that dies; else the one that passes the joint, or the first. */
+  readonly worker?: number
   readonly action: KillerAction
 }
 
@@ -25,12 +34,17 @@ export interface KillerPlan {
   readonly trace: string
   /** The job's own directory. */
   readonly directory: string
+  /** All of them stand from the beginning. */
   readonly rules: readonly KillerRule[]
+  /** Worker deaths: each stands once the job has begun again after the one before; passes are counted from then on. */
+  readonly inTurn?: readonly KillerRule[]
 }
 
 export interface JointPass {
   readonly pid: number
-  /** Since the process began. */
+  /** The worker; absent on the main thread. */
+  readonly worker?: number
+  /** Since the thread began. */
   readonly atMs: number
   readonly joint: JointName
   readonly detail: Readonly<Record<string, unknown>>
@@ -39,10 +53,13 @@ export interface JointPass {
 
 export const KILLER_VARIABLE = 'MILLRACE_KILLER'
 
-/** Where the killer and the job's function leave word for each other. */
+/** Where the killer and the job's function leave word for each other; each thread has its own. */
 export interface KillerWord {
   throwNext: boolean
-  completedCheckpoints: number
+  /** In the whole process. */
+  readonly completedCheckpoints: number
+  /** The job's function says that it has a record. */
+  onRecord(): void
 }
 
 export const KILLER_WORD: unique symbol = Symbol.for('millrace.kill-test') as never

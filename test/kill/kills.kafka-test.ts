@@ -7,11 +7,11 @@ import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type JointName, SeededRandom } from '../../src/base/index.ts'
+import { SeededRandom } from '../../src/base/index.ts'
 import { KafkaServer } from '../../src/testing/index.ts'
+import { DEATHS, die, FINAL_DEATHS, JOINTS } from './deaths.ts'
 import { JointCounts } from './joint-counts.ts'
 import { createInput, KillScene } from './kill-scene.ts'
-import type { KillerRule } from './killer-plan.ts'
 
 const LONG = process.env.MILLRACE_LONG === '1'
 const RECORDS = LONG ? 500_000 : 20_000
@@ -23,66 +23,6 @@ const SEED = Number(process.env.MILLRACE_SEED ?? Date.now() % 1_000_000)
 const REPORT = fileURLToPath(new URL('../results/kills-long.log', import.meta.url))
 
 const NAMINGS: readonly string[] = ['POOLING', 'INCREMENTING']
-
-const JOINTS: readonly JointName[] = [
-  'attempt-written',
-  'barrier-sent',
-  'flushed',
-  'snapshot-written',
-  'metadata-written',
-  'record-before-link',
-  'record-linked',
-  'completed-written',
-  'transaction-ended',
-  'all-ended',
-  'committed-written',
-  'sweep',
-  'checkpoint-failed',
-  'before-init-producer-id',
-  'final-checkpoint',
-  'final-committed',
-]
-
-interface Death {
-  readonly joint: JointName
-  readonly nth: number
-  readonly before?: readonly KillerRule[]
-}
-
-const BREAK_SECOND: KillerRule = { joint: 'flushed', nth: 3, action: 'break-checkpoint' }
-
-/** In this order, because some joints are only passed while what the death before left is recovered from. */
-const DEATHS: readonly Death[] = [
-  { joint: 'attempt-written', nth: 1 },
-  { joint: 'barrier-sent', nth: 4 },
-  { joint: 'flushed', nth: 3 },
-  { joint: 'snapshot-written', nth: 2 },
-  { joint: 'metadata-written', nth: 2 },
-  { joint: 'record-before-link', nth: 3 },
-  { joint: 'record-linked', nth: 3 },
-  { joint: 'completed-written', nth: 2 },
-  // Recovery ends them one after the other: the second one is open still.
-  { joint: 'transaction-ended', nth: 1 },
-  { joint: 'all-ended', nth: 1 },
-  { joint: 'committed-written', nth: 1 },
-  { joint: 'sweep', nth: 1 },
-  { joint: 'sweep', nth: 2 },
-  { joint: 'completed-written', nth: 1 },
-  { joint: 'committed-written', nth: 1 },
-  { joint: 'before-init-producer-id', nth: 1 },
-  { joint: 'checkpoint-failed', nth: 1, before: [BREAK_SECOND] },
-  // Ends what the failed one had flushed as well.
-  { joint: 'completed-written', nth: 2, before: [BREAK_SECOND] },
-  { joint: 'transaction-ended', nth: 2 },
-  // While running, both subtasks end theirs at the same time.
-  { joint: 'transaction-ended', nth: 3 },
-  { joint: 'all-ended', nth: 2 },
-]
-
-const FINAL_DEATHS: readonly Death[] = [
-  { joint: 'final-checkpoint', nth: 1 },
-  { joint: 'final-committed', nth: 1 },
-]
 
 const report: string[] = []
 const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) / 1_000).toFixed(1)} s`
@@ -160,10 +100,6 @@ after(() => {
     `Kills, the long form: how often the process was killed at each joint (seed ${SEED})\n\n${report.join('\n')}`,
   )
 })
-
-async function die(scene: KillScene, { joint, nth, before: rules = [] }: Death): Promise<void> {
-  await scene.dieAt(joint, nth, rules)
-}
 
 async function finishAndCheck(scene: KillScene): Promise<void> {
   await scene.finish()

@@ -1,0 +1,60 @@
+/** The functions of the jobs that are killed: one that makes them last, and one that shows what is lost or repeated. */
+import { workerData } from 'node:worker_threads'
+import {
+  type Collector,
+  type KeyedProcessFunction,
+  type KeyedProcessFunctionContext,
+  type ValueState,
+  ValueStateDescriptor,
+} from 'millrace'
+import { KILLER_WORD, type KillerWord } from './killer-plan.ts'
+
+export interface Copied {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+}
+
+/** Where no killer was loaded. */
+const NOBODY: KillerWord = { throwNext: false, completedCheckpoints: 0, onRecord: () => undefined }
+
+/** How many records of the key there were, this one included. */
+export class RunningCount implements KeyedProcessFunction<string, Copied, Copied> {
+  #count: ValueState<number> | undefined
+
+  open(context: KeyedProcessFunctionContext): void {
+    this.#count = context.getState(new ValueStateDescriptor<number>('count'))
+  }
+
+  processElement({ key, value }: Copied, _context: unknown, out: Collector<Copied>): void {
+    const count = (this.#count?.value() ?? 0) + 1
+    this.#count?.update(count)
+    const { id } = JSON.parse(String(value))
+    out.collect({ key, value: Buffer.from(JSON.stringify({ id, count, worker: workerData?.index ?? -1 })) })
+  }
+}
+
+/**
+ * Fast up to so many records for each completed checkpoint, then slower and slower, as a function that blocks its thread: so
+ * about as many checkpoints complete however fast or busy the machine is, and however long the brokers are away.
+ */
+export function slowly(recordsPerCheckpoint: number, slowestMs: number): (copied: Copied) => Copied {
+  const never = new Int32Array(new SharedArrayBuffer(4))
+  const { [KILLER_WORD]: word = NOBODY } = globalThis as { [KILLER_WORD]?: KillerWord }
+  let count = 0
+  let completed = 0
+  return (copied) => {
+    word.onRecord()
+    if (word.throwNext) {
+      word.throwNext = false
+      throw new Error('the function throws, as planned')
+    }
+    if (completed !== word.completedCheckpoints) {
+      completed = word.completedCheckpoints
+      count = 0
+    }
+    count++
+    if (count > 6 * recordsPerCheckpoint) Atomics.wait(never, 0, 0, slowestMs)
+    else if (count > recordsPerCheckpoint && count % 2 === 0) Atomics.wait(never, 0, 0, 1)
+    return copied
+  }
+}
