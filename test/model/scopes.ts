@@ -119,4 +119,8 @@ export const LONG = {
   twoPrune: { ...QUIET, name: 'two processes, a log that is pruned', processes: 2, prunings: 1 },
 } as const satisfies Readonly<Record<string, Shape>>
 
-export const VERSIONS = [1, 2] as const
+/** Large ones in which both versions take the same steps are tried in one of them, unless there is time. */
+export function versionsOf(shape: Shape, long: boolean): readonly (1 | 2)[] {
+  const once: readonly Shape[] = [SHORT.pool, SHORT.two, SHORT.twoPrune]
+  return once.includes(shape) && !long ? [2] : [1, 2]
+}
