@@ -97,7 +97,9 @@ export class JobProcess {
       if (this.#end !== undefined) return false
     }
     this.kill()
-    throw new Error(`the job did not come so far within ${timeoutMs} ms\n${this.#stderr}`)
+    throw new Error(
+      [`the job did not come so far within ${timeoutMs} ms`, this.#stderr, ...lastOf(this.passes())].join('\n'),
+    )
   }
 
   /** The same; that the process ends before fails the test. */
@@ -118,8 +120,11 @@ export class JobProcess {
 }
 
 export function describeEnd(end: JobEnd): string {
-  const last = end.passes.slice(-12).map((pass) => JSON.stringify({ ...pass, pid: undefined }))
-  return [`exit code ${end.code}, signal ${end.signal}; it said:`, end.stderr, 'its last joints:', ...last].join('\n')
+  return [`exit code ${end.code}, signal ${end.signal}; it said:`, end.stderr, ...lastOf(end.passes)].join('\n')
+}
+
+function lastOf(passes: readonly JointPass[]): string[] {
+  return ['its last joints:', ...passes.slice(-12).map((pass) => JSON.stringify({ ...pass, pid: undefined }))]
 }
 
 export function readTrace(path: string): JointPass[] {

@@ -43,7 +43,8 @@ for (const transactionVersion of [1, 2] as const) {
 
     it('checkpoints that time out, then one that completes, then a kill', async () => {
       const configuration = { ...TOLERANT, 'execution.checkpointing.timeout': 2_000 }
-      await withScene({ configuration }, async (scene) => {
+      // Slow, so that there is input left at the third barrier, however long the checkpoints before it take.
+      await withScene({ configuration, recordsPerCheckpoint: 60 }, async (scene) => {
         const life = scene.start({
           rules: [
             { joint: 'barrier-sent', nth: 5, action: 'stop' },
