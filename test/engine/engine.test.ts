@@ -34,6 +34,11 @@ const WAYS: Readonly<Record<string, LifeOptions>> = {
   'several checkpoints under way': {
     configure: { 'execution.checkpointing.max-concurrent-checkpoints': 3, 'execution.checkpointing.interval': 1 },
   },
+  'tasks that read and others that write': { sinks: 3 },
+  'tasks that read and others that write, several checkpoints under way': {
+    sinks: 3,
+    configure: { 'execution.checkpointing.max-concurrent-checkpoints': 3, 'execution.checkpointing.interval': 1 },
+  },
 }
 
 /** Runs incarnation after incarnation until one finishes; the first ones die as planned. Answers the deaths that came. */

@@ -20,6 +20,8 @@ export type LifeEnd =
 export interface LifeOptions {
   readonly configure?: Readonly<Record<string, string | number>>
   readonly fresh?: boolean
+  /** So many tasks write, behind an edge from those that read. */
+  readonly sinks?: number
   /** Begin at this folder of the model's disk, or go back to it. */
   readonly savepoint?: { readonly folder: string; readonly rewind?: boolean }
 }
@@ -62,7 +64,14 @@ export function start(world: ModelWorld, seed: number, options: LifeOptions = {}
       events.push(event)
     }
     const openStorage = (path: string): Storage => folderOf(storage, path)
-    running = runJobGraph(modelGraph(life, 2, 6), { configuration, ports, storage, start, onEvent, openStorage })
+    running = runJobGraph(modelGraph(life, 2, 6, options.sinks), {
+      configuration,
+      ports,
+      storage,
+      start,
+      onEvent,
+      openStorage,
+    })
     try {
       return { kind: 'ended', result: await running.result() }
     } catch (error) {

@@ -3,6 +3,7 @@ import { joint, MillraceError } from '../../src/base/index.ts'
 import type {
   AttemptIds,
   ElementTime,
+  GraphEdge,
   JobGraph,
   Sink,
   SinkWriter,
@@ -290,8 +291,13 @@ async function fence(life: Incarnation, attempts: readonly AttemptIds[]): Promis
   return before - life.world.openIds().length
 }
 
-export function modelGraph(life: Incarnation, parallelism: number, paceRecords: number): JobGraph {
+/** `sinks`: so many subtasks write, behind an edge that sends each split to one of them; absent: one task reads and writes. */
+export function modelGraph(life: Incarnation, parallelism: number, paceRecords: number, sinks?: number): JobGraph {
   const common = { parallelism, maxParallelism: 128, chaining: 'always' as const }
+  const edge: GraphEdge =
+    sinks === undefined
+      ? { from: 0, partitioning: 'forward' }
+      : { from: 0, partitioning: 'keyed', keyOf: (value) => Math.floor(Number(value) / 1_000_000) }
   return {
     jobName: 'model',
     nodes: [
@@ -312,11 +318,12 @@ export function modelGraph(life: Incarnation, parallelism: number, paceRecords: 
       },
       {
         ...common,
+        parallelism: sinks ?? parallelism,
         id: 1,
         kind: 'sink',
         name: 'out',
         uid: 'out',
-        inputs: [{ from: 0, partitioning: 'forward' }],
+        inputs: [edge],
         sink: modelSink(life),
       },
     ],
