@@ -1,0 +1,91 @@
+/** A job on worker threads is stopped, cancelled and started again: it goes on where it was, and no thread is left behind. */
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { type JobClient, type RunJobOptions, startJob } from 'millrace'
+import { silentLogger } from '../../src/base/index.ts'
+import { assertExact } from './assert-exact.ts'
+import { committedLines } from './file-sink.ts'
+import job from './thread-job.fixture.ts'
+
+const bounded = { timeout: 60_000 }
+const RECORDS = 20_000
+
+function startIn(directory: string, options: Partial<RunJobOptions> = {}): Promise<JobClient> {
+  return startJob(job, {
+    module: new URL('./thread-job.fixture.ts', import.meta.url),
+    threads: 2,
+    parallelism: 4,
+    args: { directory: join(directory, 'out'), count: RECORDS, seconds: 1.5 },
+    configuration: {
+      'execution.checkpointing.interval': '50 ms',
+      'execution.checkpointing.dir': join(directory, 'checkpoints'),
+    },
+    ports: { logger: silentLogger },
+    ...options,
+  })
+}
+
+async function until(client: JobClient, records: number): Promise<void> {
+  while (client.figures().checkpoints.completed < 3 || client.figures().recordsIn < records) {
+    assert.ok(['recovering', 'running', 'created'].includes(client.status()), client.status())
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}
+
+async function inDirectory(work: (directory: string) => Promise<void>): Promise<void> {
+  const directory = mkdtempSync(join(tmpdir(), 'millrace-life-'))
+  try {
+    await work(directory)
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+}
+
+/** Handles that keep this process alive. */
+function workers(): number {
+  return process.getActiveResourcesInfo().filter((name) => /worker|messageport/i.test(name)).length
+}
+
+test('a stopped job and a cancelled one go on where they were, with other numbers of threads', bounded, () =>
+  inDirectory(async (directory) => {
+    const before = workers()
+    const stopped = await startIn(directory)
+    await until(stopped, 1_000)
+    assert.ok(workers() > before, 'threads are seen')
+    await stopped.stop()
+    assert.equal((await stopped.result()).outcome, 'stopped')
+    assert.equal(workers(), before, 'no thread is left behind')
+    const written = committedLines(join(directory, 'out')).length
+    assert.ok(written >= 1_000 && written < RECORDS, `${written} were written before the stop`)
+
+    const cancelled = await startIn(directory, { threads: 3 })
+    await until(cancelled, 1)
+    await cancelled.cancel()
+    await assert.rejects(cancelled.result(), { code: 'CANCELLED' })
+    assert.equal(workers(), before, 'no thread is left behind')
+
+    const last = await startIn(directory, { threads: 1 })
+    assert.equal((await last.result()).outcome, 'finished')
+    assertExact(committedLines(join(directory, 'out')), RECORDS)
+    const again = await startIn(directory)
+    assert.equal((await again.result()).outcome, 'already-finished')
+  }),
+)
+
+test('figures and metrics of worker threads reach the caller', bounded, () =>
+  inDirectory(async (directory) => {
+    const client = await startIn(directory)
+    await until(client, 1_000)
+    assert.ok(client.figures().recordsOut > 0)
+    const read = [0, 1, 2, 3].map((subtask) => client.metrics().get(`in.${subtask}.numRecordsOut`) ?? 0)
+    assert.ok(
+      read.every((records) => records > 0),
+      `${read}`,
+    )
+    const result = await client.result()
+    assert.deepEqual([result.recordsIn, result.recordsOut], [RECORDS, RECORDS])
+  }),
+)
