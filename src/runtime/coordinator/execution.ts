@@ -100,7 +100,8 @@ export class Execution {
     try {
       await this.#options.log.checkOwnership()
     } catch (error) {
-      if (MillraceError.is(error) && error.code === 'SUPERSEDED') return error
+      // A record that cannot be read may be another owner's.
+      if (touchesNothing(error)) return error
     }
     return failure
   }
@@ -239,7 +240,7 @@ export class Execution {
   /** Answers an error when some task cannot be proven gone. */
   async #close(failure: Error | undefined): Promise<MillraceError | undefined> {
     const { host, plan, ports } = this.#options
-    const abandon = MillraceError.is(failure) && failure.code === 'SUPERSEDED'
+    const abandon = touchesNothing(failure)
     const tasksGone = new Promise<void>((resolve) => {
       this.#onClosed = resolve
       if (this.#unclosed.size === 0) resolve()
@@ -288,4 +289,9 @@ function restoredState(
     }
   }
   return { restored, keyed, lists }
+}
+
+/** The job has another owner now, or nobody can tell whose it is: nothing outside may be touched any more (rule 9). */
+function touchesNothing(failure: unknown): failure is MillraceError {
+  return MillraceError.is(failure) && (failure.code === 'SUPERSEDED' || failure.code === 'LOG_DAMAGED')
 }
