@@ -113,9 +113,14 @@ export class Rules implements WireListener {
     })
   }
 
+  onDiskCall(process: SimulatedProcess, operation: DiskOperation, path: string): void {
+    // Records below a base say nothing, whoever removes them.
+    if (operation === 'remove' && !path.startsWith('log/')) this.#refuseSuperseded(process, `it removes ${path}`)
+  }
+
   onDisk(process: SimulatedProcess, operation: DiskOperation, path: string, result: unknown): void {
     if (operation === 'put' && result === 'created' && path.startsWith('log/')) this.#onRecord(process, path)
-    if (operation === 'remove') this.#onRemoved(process, path)
+    if (operation === 'remove') this.#onRemoved(path)
     if (operation === 'list' && path === 'log') this.#onListed(process, result as readonly string[])
   }
 
@@ -388,8 +393,7 @@ export class Rules implements WireListener {
     }
   }
 
-  #onRemoved(process: SimulatedProcess, path: string): void {
-    this.#refuseSuperseded(process, `it removes ${path}`)
+  #onRemoved(path: string): void {
     const folder = /^(chk-\d+-\d+)$/.exec(path)?.[1]
     const past = this.log.completed.find(({ record }) => this.#options.pathOf(record.folder) === folder)
     if (past === undefined || past.void) return

@@ -131,6 +131,7 @@ class SeedRun {
       pathOf: bug?.pathOf ?? ((path) => path),
     })
     network.tap = new Wire(this.#rules, bug?.answers)
+    disk.onBegin = (process, operation, path) => this.#rules.onDiskCall(process, operation, path)
     disk.onEffect = (process, operation, path, result) => this.#rules.onDisk(process, operation, path, result)
     if (options.events === true) this.#simulation.loop.onEvent = options.trace
   }

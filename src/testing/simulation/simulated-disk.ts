@@ -29,6 +29,8 @@ export class SimulatedDisk {
   readonly objects: Map<string, Buffer> = new Map()
   /** Asked at each operation. */
   fault: (process: SimulatedProcess, operation: DiskOperation, path: string) => DiskFault | undefined = () => undefined
+  /** Told when an operation begins. */
+  onBegin: (process: SimulatedProcess, operation: DiskOperation, path: string) => void = () => undefined
   /** Told when an operation has its effect, before the process is. */
   onEffect: (process: SimulatedProcess, operation: DiskOperation, path: string, result: unknown) => void = () =>
     undefined
@@ -96,6 +98,7 @@ export class SimulatedDisk {
     resolve: (value: T) => void,
     reject: (error: Error) => void,
   ): void {
+    this.onBegin(process, operation, path)
     const { fails, extraMs = 0 } = this.fault(process, operation, path) ?? {}
     const underWay: UnderWay = { operation, torn: false, lost: false }
     const onDeath = (): void => this.#die(underWay)
