@@ -182,6 +182,19 @@ test('a pruned slot taken again by a process that slept is superseded by the bas
   assert.deepEqual(history, owner.history)
 })
 
+test('a process that read an empty log and slept until it was pruned is superseded, although its attempt has the same number', async () => {
+  const storage = new MemoryStorage()
+  const sleeper = openLog(storage)
+  assert.ok((await sleeper.read()).empty)
+  const owner = await begun(storage)
+  for (let checkpoint = 1; checkpoint <= 205; checkpoint++) await owner.append(completed(checkpoint))
+  await owner.prune()
+  assert.equal(await storage.read(path(1)), undefined)
+  await assert.rejects(sleeper.begin(attempt(sleeper)), codeIs('SUPERSEDED'))
+  assert.notEqual(await storage.read(path(1)), undefined, 'its record was created')
+  await owner.append(completed(206))
+})
+
 test('records below a base may be missing, half pruned or torn', async () => {
   const { storage, owner } = await prunedBeside()
   await storage.write(path(5), Buffer.from('torn'))

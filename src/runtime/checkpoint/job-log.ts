@@ -161,10 +161,14 @@ export class JobLog {
     if (highest > own && !(await this.#isOwn(highest))) throw this.#superseded(highest)
   }
 
-  /** A record beyond the known end is the own one when its writing was reported as failed and had succeeded. */
+  /**
+   * A record beyond the end known before is the own one when it was added meanwhile, or when its writing was reported as failed
+   * and had succeeded. Its attempt tells nothing: whoever slept while the log was pruned may have taken the place, and so the
+   * attempt, of another.
+   */
   async #isOwn(number: number): Promise<boolean> {
     const entry = await this.#readEntry(number)
-    return entry !== undefined && (entry.attempt === this.#attempt || this.#unanswered.has(entry.nonce))
+    return number < this.#next || (entry !== undefined && this.#unanswered.has(entry.nonce))
   }
 
   #superseded(by: number): MillraceError {
