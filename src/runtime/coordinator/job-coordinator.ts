@@ -259,8 +259,12 @@ export class JobCoordinator {
       },
     })
     this.#begun.resolve()
-    const swept = sweeper.run(sweeping.signal)
-    const outcome = await this.#execution.run()
+    const execution = this.#execution
+    // Whoever knows of another owner goes on with nothing (rule 9).
+    const swept = sweeper.run(sweeping.signal).then((superseded) => {
+      if (superseded !== undefined) execution.cancel(superseded)
+    })
+    const outcome = await execution.run()
     sweeping.abort()
     await swept
     return outcome

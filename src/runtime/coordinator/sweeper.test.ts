@@ -94,11 +94,11 @@ test('an abort ends it without a timer left', async () => {
   assert.equal(sweeper.fencedBelow, undefined)
 })
 
-test('a superseded process sweeps nothing any more', async () => {
+test('a superseded process sweeps nothing any more, and says so', async () => {
   const { clock, sweeper, steps, supersede } = await setup(() => ['p-0-0-0'])
   const running = sweeper.run(new AbortController().signal)
   await supersede()
   await clock.pass(2_000)
-  await running
+  assert.equal((await running)?.code, 'SUPERSEDED')
   assert.deepEqual(steps, [])
 })

@@ -31,10 +31,13 @@ export class Sweeper {
     return this.#done ? this.#options.log.attempt : undefined
   }
 
-  /** Ends when one timeout has passed or the signal is aborted. Never rejects: a sweep that fails is tried again. */
-  async run(signal: AbortSignal): Promise<void> {
+  /**
+   * Ends when one timeout has passed or the signal is aborted. Never rejects: a sweep that fails is tried again. Answers the error
+   * of a process that was found to be superseded.
+   */
+  async run(signal: AbortSignal): Promise<MillraceError | undefined> {
     const { ports, transactionTimeoutMs, plan } = this.#options
-    if (plan.transactional.length === 0) return
+    if (plan.transactional.length === 0) return undefined
     const endMs = ports.clock.monotonic() + transactionTimeoutMs
     let pauseMs = FIRST_PAUSE_MS
     try {
@@ -46,9 +49,11 @@ export class Sweeper {
         if (await this.#sweep(last)) this.#done = last
       }
     } catch (error) {
+      if (MillraceError.is(error) && error.code === 'SUPERSEDED') return error
       if (!signal.aborted)
         ports.logger.warn({ error: describeError(error) }, 'the repeated sweep of transactions ended early')
     }
+    return undefined
   }
 
   /** Aborts what earlier attempts have open now. Only the last sweep pays for brokers that cannot list transactions. */
@@ -66,7 +71,7 @@ export class Sweeper {
       }
       return true
     } catch (error) {
-      // Another owner sweeps now; the execution learns of it with its next record.
+      // Another owner sweeps now.
       if (MillraceError.is(error) && error.code === 'SUPERSEDED') throw error
       ports.logger.debug({ error: describeError(error) }, 'a sweep of transactions failed and will be repeated')
       return false
