@@ -2,7 +2,7 @@
  * Runs a job's graph, on this thread or with its tasks on worker threads: puts coordinator and tasks together and hands out what a client needs. The engine's
  * front door; it knows no Kafka.
  */
-import { DirectoryStorage, MemoryStorage, MillraceError, type Storage, toError } from '../base/index.ts'
+import { DirectoryStorage, MemoryStorage, MillraceError, type Storage, toError, transition } from '../base/index.ts'
 import type { Configuration, JobGraph, RuntimePorts } from '../core/index.ts'
 import { JobCoordinator, type JobFigures, type JobStatus } from './coordinator/job-coordinator.ts'
 import { type JobPlan, planTasks, type StartOptions } from './coordinator/job-plan.ts'
@@ -160,6 +160,7 @@ class LocalJobExecution implements JobExecution {
   readonly #onAbort = (): void => this.#cancel(toError(this.#options.signal?.reason))
 
   #setStatus(status: JobStatus, attempt: number, error?: Error): void {
+    transition('job', this.#status, 'goes on', status)
     this.#status = status
     this.#options.onEvent?.({ status, attempt, ...(error === undefined ? {} : { error }) })
   }

@@ -47,3 +47,12 @@ export {
   type MiniClusterStartOptions,
 } from './mini-cluster/mini-cluster.ts'
 export { SimulatedClock } from './simulated-clock.ts'
+export {
+  type SimulatedFault,
+  type SimulatedRun,
+  type SimulatedTopic,
+  type SimulateOptions,
+  SimulationFailure,
+  type SimulationReport,
+  simulate,
+} from './simulation/simulate.ts'

@@ -1,4 +1,4 @@
-/** The programs of docs/testing.md and docs/embedded-broker.md are tests, and they pass as they stand there. */
+/** The programs of these pages of the documentation are tests, and they pass as they stand there. */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -9,12 +9,13 @@ import { codeBlocksOf } from '../package/code-blocks.ts'
 import { ROOT } from '../rules/source-files.ts'
 
 const LIFE_MS = 60_000
-const PROGRAMS = ['docs/testing.md', 'docs/embedded-broker.md']
+const PROGRAMS = ['docs/testing.md', 'docs/embedded-broker.md', 'docs/simulation.md']
   .flatMap(codeBlocksOf)
   .filter(({ language }) => language === 'ts')
 
-test('docs/testing.md shows programs, and so does docs/embedded-broker.md', () => {
-  assert.equal(PROGRAMS.length, 3)
+test('the pages show programs', () => {
+  assert.equal(PROGRAMS.length, 4)
+  assert.equal(new Set(PROGRAMS.map(({ path }) => path)).size, 3)
 })
 
 for (const { path, line, text } of PROGRAMS) {

@@ -114,8 +114,16 @@ export class Rules implements WireListener {
   }
 
   onDiskCall(process: SimulatedProcess, operation: DiskOperation, path: string): void {
-    // Records below a base say nothing, whoever removes them.
-    if (operation === 'remove' && !path.startsWith('log/')) this.#refuseSuperseded(process, `it removes ${path}`)
+    if (operation !== 'remove' || this.#isNobodys(process, path)) return
+    this.#refuseSuperseded(process, `it removes ${path}`)
+  }
+
+  /** Records below a base say nothing, and a folder of one's own that never completed is not looked for by anybody. */
+  #isNobodys(process: SimulatedProcess, path: string): boolean {
+    if (path.startsWith('log/')) return true
+    const attempt = Number(/^chk-\d+-(\d+)$/.exec(path)?.[1])
+    const own = this.log.attempts.some(({ number, process: its }) => number === attempt && its === process)
+    return own && !this.log.completed.some(({ record }) => record.folder === path)
   }
 
   onDisk(process: SimulatedProcess, operation: DiskOperation, path: string, result: unknown): void {

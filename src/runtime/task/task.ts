@@ -4,7 +4,7 @@
  * slice nothing else happens, so a barrier always falls between two whole elements. The states and what each event does to them
  * are in SPEC.md.
  */
-import { assert, describeError, joint, type Timer, toError } from '../../base/index.ts'
+import { assert, describeError, joint, type Timer, toError, transition } from '../../base/index.ts'
 import {
   type AccumulatorRegistry,
   type CheckpointId,
@@ -142,15 +142,15 @@ export class Task {
     const { report } = this.#options
     try {
       await this.#open()
-      this.#state = 'running'
+      this.#become('running', 'opened')
       report({ kind: 'opened' })
       await this.#work()
     } catch (error) {
-      this.#state = 'failed'
+      this.#become('failed', 'failure')
       report({ kind: 'failed', error: toError(error) })
       await this.#closeLetter()
     }
-    this.#state = 'closing'
+    this.#become('closing', 'close')
     await this.#close()
     report({ kind: 'closed' })
   }
@@ -301,12 +301,17 @@ export class Task {
     }
   }
 
+  #become(state: TaskState, event: string): void {
+    transition('task', this.#state, event, state)
+    this.#state = state
+  }
+
   /** The end of input: what operators still hold goes through the chain, in the order of the flow. */
   async #drain(): Promise<void> {
     this.#head.end()
     for (const { operator } of this.#chain.operators) await operator.finish?.()
     this.#chain.end()
-    this.#state = 'drained'
+    this.#become('drained', 'end of input')
     this.#options.report({ kind: 'input-ended' })
   }
 
@@ -314,7 +319,7 @@ export class Task {
   #snapshot(checkpoint: CheckpointId, final: boolean): void {
     const { spec, report } = this.#options
     const subtask = spec.task.subtask
-    if (final) this.#state = 'held'
+    this.#become(final ? 'held' : this.#state, final ? 'final barrier' : 'barrier')
     const parts = this.#head.snapshot(checkpoint)
     const pending = this.#chain.operators.map(async ({ node, operator, state }) => {
       const own = operator.snapshot?.(checkpoint, final)
