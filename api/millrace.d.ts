@@ -94,6 +94,7 @@ export interface DeserializationSchema<T> {
     open?(context: RuntimeContext): void | Promise<void>;
     deserialize(bytes: Buffer | null): T | undefined;
     deserializeText?(text: string): T | undefined;
+    deserializeAscii?(ascii: AsciiText, from: number, to: number): T | undefined;
     readonly textIsTransient?: boolean;
     readonly skipsNull?: boolean;
 }
@@ -200,6 +201,7 @@ export declare class JsonSchema<T = unknown> implements DeserializationSchema<T>
     constructor(schema?: StandardSchema<T>);
     deserialize(bytes: Buffer | null): T | undefined;
     deserializeText(text: string): T;
+    deserializeAscii(ascii: AsciiText, from: number, to: number): T;
     serialize(element: T): string;
 }
 

@@ -391,6 +391,17 @@ export declare class SeededRandom implements Random {
     hex(count: number): string;
 }
 
+export interface SimulateOptions {
+    readonly seeds?: number | readonly number[];
+    readonly faults?: readonly SimulatedFault[];
+    readonly topics: Readonly<Record<string, SimulatedTopic>>;
+    readonly outputs?: readonly string[];
+    readonly args?: Readonly<Record<string, string | number | boolean>>;
+    readonly configuration?: Readonly<Record<string, string | number | boolean>>;
+    readonly parallelismMax?: number;
+    readonly onSeed?: (run: SimulatedRun) => void;
+}
+
 export declare class SimulatedClock implements Clock {
     constructor(nowMs?: number);
     now(): number;
@@ -402,6 +413,34 @@ export declare class SimulatedClock implements Clock {
     advance(ms: number): void;
     pass(ms: number): Promise<void>;
     until<T>(work: Promise<T>, limitMs?: number): Promise<T>;
+}
+
+export type SimulatedFault = Exclude<FaultKind, (typeof NOT_FOR_ANY_JOB)[number]>;
+
+export interface SimulatedRun {
+    readonly seed: number;
+    readonly plan: string;
+    readonly lives: readonly string[];
+    readonly checkpoints: number;
+    readonly hash: string;
+}
+
+export interface SimulatedTopic extends EmbeddedTopicOptions {
+    readonly records?: readonly (RecordToProduce | string)[];
+}
+
+export declare class SimulationFailure extends Error {
+    readonly name: string;
+    readonly seed: number;
+    readonly plan: string;
+    constructor(seed: number, plan: string, what: string, cause?: unknown);
+}
+
+export interface SimulationReport {
+    readonly seeds: number;
+    readonly checkpoints: number;
+    readonly crashes: number;
+    readonly faults: Readonly<Record<string, number>>;
 }
 
 export interface TopicContainsOptions {
@@ -467,3 +506,5 @@ export declare function assertTopicContains(kafka: TopicReading, topic: string, 
 export declare function cacheDirectory(environment?: Readonly<Record<string, string | undefined>>): string;
 
 export declare const silentLogger: Logger;
+
+export declare function simulate(job: JobDefinition, options: SimulateOptions): Promise<SimulationReport>;
