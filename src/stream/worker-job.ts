@@ -65,8 +65,21 @@ export function threadSettings(
     data: job,
     watchdogMs: configuration.get('watchdogTimeoutMs'),
     heapBytes: configuration.get('workerHeapBytes'),
-    ...(flags.length === 0 ? {} : { execArgv: [...process.execArgv, ...flags] }),
+    ...(flags.length === 0 ? {} : { execArgv: [...ownFlags(process.execArgv), ...flags] }),
   }
+}
+
+/** Flags of node that a thread may have of its own, with their values. A thread that is given others as well does not start. */
+const THREAD_FLAGS = /^(?:-C|--conditions|-r|--require|--import|--no-warnings|--enable-source-maps)(=|$)/
+const WITHOUT_VALUE: ReadonlySet<string> = new Set(['--no-warnings', '--enable-source-maps'])
+
+export function ownFlags(flags: readonly string[]): string[] {
+  return flags.flatMap((flag, index) => {
+    const found = THREAD_FLAGS.exec(flag)
+    if (found === null) return []
+    const value = flags[index + 1]
+    return found[1] === '=' || WITHOUT_VALUE.has(flag) || value === undefined ? [flag] : [flag, value]
+  })
 }
 
 export function workerJobOf(options: {

@@ -1,9 +1,12 @@
 /** A job without Kafka on real worker threads: it builds the same graph everywhere, and a thread that dies loses nothing. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { fileURLToPath } from 'node:url'
 import { type JobEvent, type JobExecutionResult, MillraceError, type RunJobOptions, runJob } from 'millrace'
 import { silentLogger } from '../../src/base/index.ts'
 import { assertExact, parsed } from './assert-exact.ts'
@@ -136,6 +139,24 @@ test(
     )
     assertExact(lines, 20_000)
     assert.ok(events.filter((event) => event.status === 'restarting').length >= 4)
+  },
+)
+
+test(
+  'a module that runs the job that it defines is refused on its workers, and starts no workers of workers',
+  bounded,
+  async () => {
+    const path = fileURLToPath(new URL('./runs-itself.fixture.ts', import.meta.url))
+    const child = spawn(process.execPath, ['--conditions=millrace-source', path], {
+      stdio: ['ignore', 'ignore', 'pipe'],
+    })
+    let said = ''
+    child.stderr.on('data', (bytes) => {
+      said += bytes
+    })
+    const [code] = await once(child, 'close')
+    assert.equal(code, 1)
+    assert.match(said, /job "runs-itself" is run by the module that its worker threads import/)
   },
 )
 
