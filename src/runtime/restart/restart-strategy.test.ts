@@ -136,3 +136,26 @@ test('a lost transaction seen by a running job is for recovery to decide; one th
     assert.equal(restarts.onFailure(new MillraceError(code, ''), false), undefined)
   }
 })
+
+test('a record that fails in the very same way three times in a row fails the job: its bytes will not change', () => {
+  const poison = (offset: number): MillraceError =>
+    new MillraceError('DESERIALIZATION_FAILED', `the record of orders-0 at offset ${offset} cannot be deserialized`)
+  const [restarts] = exponential()
+  const answers = [7, 7, 8, 8, 8].map((offset) => restarts.onFailure(poison(offset), true))
+  assert.deepEqual(
+    answers.map((pauseMs) => pauseMs === undefined),
+    [false, false, false, false, true],
+  )
+})
+
+test('another failure in between begins the count anew, and what depends on the outside is repeated for ever', () => {
+  const poison = new MillraceError(
+    'DESERIALIZATION_FAILED',
+    'the record of orders-0 at offset 7 cannot be deserialized',
+  )
+  const [restarts] = exponential()
+  for (const error of [poison, poison, BROKEN, poison, poison])
+    assert.notEqual(restarts.onFailure(error, true), undefined)
+  const user = new MillraceError('USER_FUNCTION_FAILED', 'map of operator "Price" threw: no connection')
+  for (let time = 0; time < 20; time++) assert.notEqual(restarts.onFailure(user, true), undefined)
+})

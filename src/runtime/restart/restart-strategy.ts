@@ -33,9 +33,22 @@ const HOPELESS: ReadonlySet<ErrorCode> = new Set([
  */
 const DECIDED_BY_RECOVERY: ReadonlySet<ErrorCode> = new Set(['TRANSACTIONS_LOST', 'TRANSACTIONS_UNDECIDED'])
 
+/**
+ * These are about one element and its bytes, which are the same when they are read again. A deserializer may lean on something
+ * outside that comes back, so it is not the first failure that is the last, but the third that says the very same, place included.
+ */
+const SAME_EVERY_TIME: ReadonlySet<ErrorCode> = new Set([
+  'DESERIALIZATION_FAILED',
+  'SERIALIZATION_FAILED',
+  'RECORD_NOT_SERIALIZABLE',
+])
+const SAME_FAILURES_MAX = 3
+
 export class RestartStrategy {
   readonly #backoff: Backoff
   #restarts = 0
+  #lastMessage = ''
+  #sameInARow = 0
 
   constructor(backoff: Backoff) {
     this.#backoff = backoff
@@ -48,9 +61,17 @@ export class RestartStrategy {
   onFailure(error: Error, running: boolean): number | undefined {
     if (MillraceError.is(error) && HOPELESS.has(error.code)) return undefined
     if (MillraceError.is(error) && !running && DECIDED_BY_RECOVERY.has(error.code)) return undefined
+    if (this.#isTheSameAgain(error)) return undefined
     const pauseMs = this.#backoff.onFailure()
     if (pauseMs !== undefined) this.#restarts++
     return pauseMs
+  }
+
+  #isTheSameAgain(error: Error): boolean {
+    const candidate = MillraceError.is(error) && SAME_EVERY_TIME.has(error.code)
+    this.#sameInARow = candidate && error.message === this.#lastMessage ? this.#sameInARow + 1 : 1
+    this.#lastMessage = candidate ? error.message : ''
+    return candidate && this.#sameInARow >= SAME_FAILURES_MAX
   }
 
   /** All of them, those that are no longer counted against the attempts included. */
