@@ -13,6 +13,7 @@ const PAGE: string = new URL('../docs/configuration.md', import.meta.url).pathna
 const GROUPS: readonly (readonly [title: string, prefix: string])[] = [
   ['The job', 'parallelism.'],
   ['The job', 'pipeline.'],
+  ['The job', 'execution.runtime-mode'],
   ['Checkpoints', 'execution.checkpointing.'],
   ['Restarts', 'restart-strategy.'],
   ['Recovery', 'millrace.recovery.'],

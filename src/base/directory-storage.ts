@@ -4,17 +4,14 @@
  * is there whole or not at all. Temporary names begin with a dot and end in `.tmp`; readers never see them.
  */
 
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { joint } from './joint.ts'
 import { MillraceError } from './millrace-error.ts'
+import { socketPath } from './socket-path.ts'
 import type { Storage, StorageLock } from './storage.ts'
-
-/** Linux allows 108 bytes for the path of a Unix socket, macOS 104, both with the closing zero. */
-const SOCKET_PATH_MAX = 100
 
 /** Written at a time. */
 const CHUNK_BYTES = 1024 * 1024
@@ -205,12 +202,6 @@ async function syncDirectory(folder: string): Promise<void> {
   } finally {
     await handle?.close()
   }
-}
-
-/** The socket stands in the folder itself unless the system's limit on its path's length forbids it. */
-function socketPath(path: string): string {
-  if (Buffer.byteLength(path) <= SOCKET_PATH_MAX) return path
-  return join(tmpdir(), `millrace-${createHash('sha256').update(path).digest('hex').slice(0, 24)}.sock`)
 }
 
 function listen(path: string): Promise<StorageLock | undefined> {

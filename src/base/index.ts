@@ -9,6 +9,7 @@ export { describeError, MillraceError, type MillraceErrorOptions, toError } from
 export type { ConnectOptions, Network, NetworkConnection, NetworkReceiver, TlsOptions } from './network.ts'
 export { type Random, SeededRandom, SystemRandom } from './random.ts'
 export { Secret } from './secret.ts'
+export { socketPath } from './socket-path.ts'
 export type { Storage, StorageLock } from './storage.ts'
 export { type AcceptConnection, TcpListener } from './tcp-listener.ts'
 export { TcpNetwork } from './tcp-network.ts'

@@ -4,10 +4,11 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 import { type LogLevel, MillraceError } from '../base/index.ts'
-import { Configuration } from '../core/index.ts'
+import type { Configuration } from '../core/index.ts'
 import type { StartOptions } from '../runtime/index.ts'
 import { type BrokerCommand, parseBrokerCommand } from './broker-command.ts'
 import { type DemoCommand, parseDemoCommand } from './demo/demo-arguments.ts'
+import { definesOf, type JobCommand, parseJobCommand } from './job-arguments.ts'
 import type { ProfileOptions } from './profiles.ts'
 
 export interface RunCommand {
@@ -20,6 +21,8 @@ export interface RunCommand {
   readonly configFile: string | undefined
   readonly logLevel: LogLevel
   readonly quiet: boolean
+  /** Run it in a process of its own, and start that again when it dies. */
+  readonly supervise: boolean
   /** Undefined: as many as suit the job's parallelism and this machine. */
   readonly threads: number | undefined
   /** Undefined when no profile is asked for. */
@@ -33,6 +36,7 @@ export type Command =
   | RunCommand
   | BrokerCommand
   | DemoCommand
+  | JobCommand
 
 const LOG_LEVELS: readonly LogLevel[] = ['debug', 'info', 'warn', 'error']
 
@@ -47,6 +51,7 @@ const OPTIONS = {
   config: { type: 'string' },
   'log-level': { type: 'string' },
   quiet: { type: 'boolean' },
+  supervise: { type: 'boolean' },
   'cpu-prof': { type: 'boolean' },
   'heap-prof': { type: 'boolean' },
   'prof-dir': { type: 'string' },
@@ -61,6 +66,8 @@ export function parseCommandLine(args: readonly string[]): Command {
   if (!own.includes('--help') && !own.includes('-h')) {
     if (own[0] === 'broker') return parseBrokerCommand(own.slice(1))
     if (own[0] === 'demo') return parseDemoCommand(own.slice(1))
+    const command = parseJobCommand(own, jobArguments)
+    if (command !== undefined) return command
   }
   const { values, positionals } = parse(own)
   if (values.help === true || positionals[0] === 'help' || own.length === 0) return { kind: 'help' }
@@ -76,10 +83,11 @@ export function parseCommandLine(args: readonly string[]): Command {
       ...startOf(values.fresh ?? false, values.rewind ?? false, values['from-savepoint']),
       allowNonRestoredState: values['allow-non-restored-state'] ?? false,
     },
-    configuration: configurationOf(values.define ?? [], values.parallelism),
+    configuration: definesOf(values.define ?? [], values.parallelism),
     configFile: values.config,
     logLevel: logLevelOf(values['log-level']),
     quiet: values.quiet ?? false,
+    supervise: values.supervise ?? false,
     threads: threadsOf(values.threads),
     profiles: profilesOf(values['cpu-prof'] ?? false, values['heap-prof'] ?? false, values['prof-dir']),
     jobArguments,
@@ -108,17 +116,6 @@ function startOf(
   }
   if (rewind) throw usage('--rewind goes back to a savepoint: name it with -s')
   return { mode: fresh ? 'fresh' : 'resume' }
-}
-
-function configurationOf(defines: readonly string[], parallelism: string | undefined): Configuration {
-  const configuration = new Configuration()
-  for (const define of defines) {
-    const at = define.indexOf('=')
-    if (at <= 0) throw usage(`-D ${define}: write -D key=value`)
-    configuration.set(define.slice(0, at), define.slice(at + 1))
-  }
-  if (parallelism !== undefined) configuration.set('parallelism.default', parallelism)
-  return configuration
 }
 
 function threadsOf(text: string | undefined): number | undefined {

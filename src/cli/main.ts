@@ -22,7 +22,21 @@ async function main(args: readonly string[]): Promise<number> {
       process.stdout.write(`${version()}\n`)
       return 0
     case 'run':
+      if (command.supervise) return await (await import('./supervise.ts')).supervise(command, args)
       return await (await import('./run-command.ts')).runCommand(command)
+    case 'list':
+      return await (await import('./job-commands.ts')).listCommand(command)
+    case 'stop':
+    case 'cancel':
+      return await (await import('./job-commands.ts')).endCommand(command)
+    case 'checkpoints':
+      return await (await import('./job-commands.ts')).checkpointsCommand(command)
+    case 'savepoint':
+      return (await import('./job-commands.ts')).savepointCommand(command)
+    case 'inspect':
+      return await (await import('./inspect-command.ts')).inspectCommand(command.path)
+    case 'info':
+      return await (await import('./info-command.ts')).infoCommand(command)
     case 'broker':
       return await (await import('./broker-command.ts')).brokerCommand(command)
     case 'demo':

@@ -3,7 +3,7 @@
  */
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { type Clock, SystemClock, SystemRandom, TcpNetwork, TextLogger } from '../base/index.ts'
+import { type Clock, MillraceError, SystemClock, SystemRandom, TcpNetwork, TextLogger } from '../base/index.ts'
 import type { RuntimePorts } from '../core/index.ts'
 import type { JobExecutionResult } from '../runtime/index.ts'
 import { type JobClient, startJob } from '../stream/index.ts'
@@ -12,6 +12,8 @@ import { configurationOf } from './configuration-file.ts'
 import { loadJob } from './load-job.ts'
 import type { ProfileOptions } from './profiles.ts'
 import { ProgressLine } from './progress-line.ts'
+import { RunningJob } from './running-job.ts'
+import { isGivenUp, onSupervisorGone, tellDecided } from './supervised.ts'
 
 export async function runCommand(command: RunCommand): Promise<number> {
   // Loaded only when wanted: the inspector is nothing that a job needs. Before the job, so that its start is seen too.
@@ -25,8 +27,19 @@ export async function runCommand(command: RunCommand): Promise<number> {
     network: new TcpNetwork(),
     logger: new TextLogger({ write: (line) => process.stderr.write(line), level: command.logLevel }),
   }
+  let cancelled = false
+  const running = new RunningJob({
+    jobFile: resolve(jobFile),
+    clock: ports.clock,
+    logger: ports.logger,
+    onWish: (ask) => {
+      cancelled ||= ask === 'cancel'
+      process.stderr.write(`\nmillrace: asked to ${ask}${ask === 'stop' ? ': taking a last checkpoint' : ''}\n`)
+    },
+  })
   const client = await startJob(job, {
     ports,
+    onEvent: (event) => running.onEvent(event),
     module: pathToFileURL(resolve(command.jobFile)),
     execArgv,
     ...(command.threads === undefined ? {} : { threads: command.threads }),
@@ -34,21 +47,33 @@ export async function runCommand(command: RunCommand): Promise<number> {
     configuration,
     start: command.start,
   })
+  running.started(client)
   const progress = command.quiet ? undefined : new ProgressLine(client, ports.clock, process.stderr)
   stopOnSignals(client, ports.clock)
+  onSupervisorGone(() => void client.stop().catch(() => undefined))
   try {
     const result = await client.result()
     progress?.close()
+    await running.ended(result.outcome === 'stopped' ? 'stopped' : 'finished')
     process.stderr.write(`${summary(result)}\n`)
     return 0
   } catch (error) {
     progress?.close()
+    const wanted = cancelled && MillraceError.is(error) && error.code === 'CANCELLED'
+    await running.ended(wanted ? 'cancelled' : 'failed', error)
+    if (wanted) {
+      process.stderr.write(
+        `millrace: ${client.jobName} was cancelled; the same command resumes it from its last checkpoint\n`,
+      )
+      return 0
+    }
     const { restarts } = client.figures()
     if (restarts > 0) {
       process.stderr.write(
         `millrace: ${client.jobName} failed for good, after ${restarts} restarts inside this process\n`,
       )
     }
+    if (isGivenUp(error, running.ran)) await tellDecided()
     throw error
   }
 }

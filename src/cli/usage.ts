@@ -3,6 +3,11 @@ export const USAGE = `millrace: exactly-once stream processing on Kafka
 
   millrace run JOB.ts [options] [-- --name value ...]   run a job; the same command resumes it after any crash
   millrace demo [--seconds N]                           see it: no Kafka needed, a job is killed again and again, nothing is lost
+  millrace list [--all]                                 running jobs of this machine; with --all also those at rest in the checkpoint directory
+  millrace stop JOB | cancel JOB                        end a running job by its name: with a last checkpoint, or at once
+  millrace checkpoints JOB                              its checkpoints, its last runs and their failures
+  millrace inspect PATH                                 what a checkpoint's folder holds: offsets, transactions, sizes
+  millrace info JOB.ts [options] [-- --name value ...]  the job's graph
   millrace broker [options]                             an Apache Kafka in memory, for trying things out
   millrace help | --version
 
@@ -17,8 +22,12 @@ Options of run:
       --config FILE              settings by the same keys (default: millrace.yaml beside the job, if there is one); -D wins
       --log-level LEVEL          debug, info, warn (default) or error, on standard error
       --quiet                    no progress line
+      --supervise                run it in a process of its own, and start that again whenever it dies
       --cpu-prof, --heap-prof    write a profile at the end, for the developer tools of Chrome or for speedscope
       --prof-dir DIR             where profiles are written (default: the current directory)
+
+Options of list, stop, cancel and checkpoints:
+  -D, --config                   as for run (default: millrace.yaml in the current directory), for execution.checkpointing.dir
 
 Options of broker:
       --port N                   the first node's port (default 9092; 0 takes a free one), --host ADDRESS (127.0.0.1)

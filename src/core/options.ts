@@ -22,6 +22,7 @@ export interface ConfigurationValues {
   readonly parallelism: number
   readonly maxParallelism: number
   readonly watermarkIntervalMs: number
+  readonly runtimeMode: 'streaming' | 'batch' | 'automatic'
   readonly checkpointIntervalMs: number | undefined
   readonly checkpointingMode: CheckpointingMode
   readonly checkpointTimeoutMs: number
@@ -65,6 +66,12 @@ export const OPTIONS: { readonly [Name in keyof ConfigurationValues]: ConfigOpti
     key: 'pipeline.auto-watermark-interval',
     default: 200,
     description: 'How often periodic watermarks are emitted.',
+  }),
+  runtimeMode: choiceOption({
+    key: 'execution.runtime-mode',
+    choices: ['streaming', 'batch', 'automatic'],
+    default: 'streaming',
+    description: 'The engine is the same; batch promises that the input ends, and is refused when a source has no end.',
   }),
   checkpointIntervalMs: optionalDurationOption({
     key: 'execution.checkpointing.interval',

@@ -4,6 +4,7 @@
  */
 import { DirectoryStorage, MemoryStorage, MillraceError, type Storage, toError, transition } from '../base/index.ts'
 import type { Configuration, JobGraph, RuntimePorts } from '../core/index.ts'
+import type { JobFailure } from './coordinator/failure-history.ts'
 import { JobCoordinator, type JobFigures, type JobStatus } from './coordinator/job-coordinator.ts'
 import { type JobPlan, planTasks, type StartOptions } from './coordinator/job-plan.ts'
 import { LocalTaskHost } from './local-task-host.ts'
@@ -46,6 +47,8 @@ export interface JobExecution {
   status(): JobStatus
   figures(): JobFigures
   metrics(): Map<string, number>
+  /** The last failures in this process, oldest first. */
+  failures(): readonly JobFailure[]
   result(): Promise<JobExecutionResult>
   /** Resolves when a checkpoint that began after this call has taken effect, or the job ended well. */
   triggerCheckpoint(): Promise<void>
@@ -98,6 +101,10 @@ class LocalJobExecution implements JobExecution {
 
   figures(): JobFigures {
     return this.#coordinator.figures
+  }
+
+  failures(): readonly JobFailure[] {
+    return this.#coordinator.failures
   }
 
   metrics(): Map<string, number> {

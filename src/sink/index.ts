@@ -1,3 +1,4 @@
+export { type KafkaCommittable, KafkaCommittableSerializer } from './committer/kafka-committable.ts'
 export { DeliveryGuarantee, TransactionNamingStrategy } from './delivery-guarantee.ts'
 export { KafkaSink } from './kafka-sink.ts'
 export { KafkaSinkBuilder, type KafkaSinkOptions } from './kafka-sink-builder.ts'

@@ -21,7 +21,10 @@ export {
   KafkaRecordDeserializationSchema,
   type ValueDeserializer,
 } from './deserializer/kafka-record-deserialization-schema.ts'
-export type { KafkaSourceEnumeratorState } from './enumerator/kafka-source-enumerator-state.ts'
+export {
+  type KafkaSourceEnumeratorState,
+  kafkaSourceEnumeratorStateSerializer,
+} from './enumerator/kafka-source-enumerator-state.ts'
 export { KafkaSource } from './kafka-source.ts'
 export type { KafkaSourceBuilder } from './kafka-source-builder.ts'
 export type { KafkaSourceDefinition } from './kafka-source-definition.ts'
@@ -35,5 +38,9 @@ export {
 } from './offsets-initializer.ts'
 export type { PartitionOffsetsRetriever } from './partition-offsets-retriever.ts'
 export type { SourceAdmin } from './source-client.ts'
-export type { KafkaPartitionSplit, StartingOffset } from './split/kafka-partition-split.ts'
+export {
+  type KafkaPartitionSplit,
+  kafkaPartitionSplitSerializer,
+  type StartingOffset,
+} from './split/kafka-partition-split.ts'
 export { TopicPartition, TopicPartitionMap } from './topic-partition.ts'

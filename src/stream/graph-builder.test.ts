@@ -244,6 +244,14 @@ test('a job name that could not be one folder is refused', () => {
   for (const name of ['orders', 'Orders 2', 'größe-v1.2', 'a..b']) assert.equal(env.buildGraph(name).jobName, name)
 })
 
+test('execution.runtime-mode is what setRuntimeMode sets', () => {
+  const env = new StreamExecutionEnvironment({ configuration: { 'execution.runtime-mode': 'BATCH' } })
+  env.fromGenerator((index) => index).print()
+  assert.throws(() => env.buildGraph(), /runtime mode BATCH/)
+  env.setRuntimeMode('STREAMING')
+  assert.equal(env.buildGraph().nodes.length, 2)
+})
+
 test('BATCH refuses a source without an end', () => {
   const env = environment().setRuntimeMode('BATCH')
   env.fromGenerator((index) => index, { name: 'Forever' }).print()

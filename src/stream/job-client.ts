@@ -2,15 +2,18 @@
  * A running job in the hands of whoever started it. Disposing of it cancels the job, so a client bound to a scope never
  * leaves one behind. A failure that nobody asks for (`result` never called) ends no process; the log has told it.
  */
-import type { JobExecution, JobExecutionResult, JobFigures, JobStatus } from '../runtime/index.ts'
+import type { JobExecution, JobExecutionResult, JobFailure, JobFigures, JobStatus } from '../runtime/index.ts'
 
 export class JobClient implements AsyncDisposable {
   readonly jobName: string
+  /** Where its checkpoints and log lie; undefined: in memory. */
+  readonly directory: string | undefined
   readonly #execution: JobExecution
   readonly #result: Promise<JobExecutionResult>
 
-  constructor(execution: JobExecution, signal: AbortSignal | undefined) {
+  constructor(execution: JobExecution, signal: AbortSignal | undefined, directory: string | undefined) {
     this.jobName = execution.jobName
+    this.directory = directory
     this.#execution = execution
     this.#result = execution.result().catch((error: unknown) => {
       // The caller's own reason as it was given, an Error or not.
@@ -25,6 +28,11 @@ export class JobClient implements AsyncDisposable {
 
   figures(): JobFigures {
     return this.#execution.figures()
+  }
+
+  /** The last failures in this process, oldest first: those that it restarted after, and the one that ended it. */
+  failures(): readonly JobFailure[] {
+    return this.#execution.failures()
   }
 
   /** Every metric's value now, by `uid.subtask.name`. */

@@ -2,7 +2,7 @@
  * Where a job's directory lies: `<execution.checkpointing.dir>/<job name>/`. Each job has a folder of its own, so one
  * directory serves any number of them.
  */
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { DirectoryStorage, MillraceError, type Storage } from '../base/index.ts'
 import type { Configuration } from '../core/index.ts'
@@ -15,6 +15,11 @@ export function jobStorage(jobName: string, configuration: Configuration, fallba
   const directory = configuration.get('checkpointDirectory') ?? fallback
   if (directory === undefined) return undefined
   return new DirectoryStorage(join(pathOf(directory), jobName))
+}
+
+/** Where defined jobs with this configuration have their directories. */
+export function checkpointDirectory(configuration: Configuration): string {
+  return resolve(pathOf(configuration.get('checkpointDirectory') ?? DEFAULT_CHECKPOINT_DIRECTORY))
 }
 
 function pathOf(directory: string): string {

@@ -61,7 +61,6 @@ export class StreamExecutionEnvironment {
   readonly #definedJob: string | undefined
   readonly #transformations = new Transformations()
   readonly #host: StreamHost
-  #mode: RuntimeExecutionMode = RuntimeExecutionMode.STREAMING
 
   constructor(options: EnvironmentOptions = {}) {
     this.#configuration = new Configuration().with(configurationOf(options.configuration))
@@ -105,8 +104,7 @@ export class StreamExecutionEnvironment {
     if (!Object.values(RuntimeExecutionMode).includes(mode)) {
       throw new MillraceError('OPTION_INVALID', `setRuntimeMode: "${mode}" is none of STREAMING, BATCH, AUTOMATIC`)
     }
-    this.#mode = mode
-    return this
+    return this.configure({ [OPTIONS.runtimeMode.key]: mode })
   }
 
   /** Settings by Flink's keys; an unknown key is refused with a suggestion. */
@@ -201,7 +199,7 @@ export class StreamExecutionEnvironment {
   /** The graph of what was asked for so far. Throws GRAPH_INVALID for one that could not run. */
   buildGraph(jobName: string = this.#definedJob ?? DEFAULT_JOB_NAME): JobGraph {
     const graph = buildGraph(jobName, this.#transformations.all, this.#configuration)
-    if (this.#mode === RuntimeExecutionMode.BATCH) {
+    if (this.#configuration.get('runtimeMode') === 'batch') {
       for (const node of graph.nodes) {
         if (node.kind !== 'source' || node.source.boundedness === 'bounded') continue
         throw new MillraceError(
@@ -225,7 +223,7 @@ export class StreamExecutionEnvironment {
       ...(onEvent === undefined ? {} : { onEvent }),
       ...(threads === undefined ? {} : { threads }),
     })
-    return new JobClient(execution, signal)
+    return new JobClient(execution, signal, storage?.location)
   }
 }
 

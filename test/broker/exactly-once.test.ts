@@ -36,9 +36,10 @@ const LIVES_MAX = 12
 /** Of failed checkpoints, and of storage in a directory. */
 const NOT_HERE: ReadonlySet<JointName> = new Set(['checkpoint-failed', 'record-before-link', 'record-linked'])
 /** Joints of a recovery are passed only when a life before them left something to do: by dying there. */
-const LEFT_TO_DO_BY: ReadonlyMap<JointName, JointName> = new Map([
-  ['sweep', 'flushed'],
-  ['committed-written', 'completed-written'],
+const LEFT_TO_DO_BY: ReadonlyMap<JointName, { readonly name: JointName; readonly pass: number }> = new Map([
+  // A slow machine may pass the first barrier before the first record.
+  ['sweep', { name: 'flushed', pass: 2 }],
+  ['committed-written', { name: 'completed-written', pass: 1 }],
 ])
 
 const WHERE_VERSIONS_DIFFER: ReadonlySet<JointName> = new Set([
@@ -105,7 +106,10 @@ class Scene {
   }
 
   /** One life; it dies at the n-th passing of a joint, or comes to an end. */
-  async live(dieAt?: { readonly name: JointName; readonly pass: number }): Promise<'died' | 'ended'> {
+  async live(
+    dieAt?: { readonly name: JointName; readonly pass: number },
+    settings: Readonly<Record<string, number>> = {},
+  ): Promise<'died' | 'ended'> {
     const life = new MortalLife(this.broker.network, this.storage, ++this.lives)
     let passes = 0
     const listen = (message: unknown): void => {
@@ -122,6 +126,7 @@ class Scene {
           'restart-strategy.type': 'fixed-delay',
           'restart-strategy.fixed-delay.delay': 1,
           'restart-strategy.fixed-delay.attempts': 100,
+          ...settings,
         },
       }).then((client) => client.result())
       return await Promise.race([running.then(() => 'ended' as const), life.died.then(() => 'died' as const)])
@@ -198,12 +203,38 @@ for (const transactionVersion of [2, 1] as const) {
       await scene.close()
     })
 
+    for (const name of [
+      'flushed',
+      'metadata-written',
+      'completed-written',
+      'transaction-ended',
+      'all-ended',
+    ] as const) {
+      test(`killed at ${name} with several checkpoints under way it loses and repeats nothing`, async () => {
+        const several = {
+          'execution.checkpointing.max-concurrent-checkpoints': 3,
+          'execution.checkpointing.interval': 2,
+        }
+        const scene = new Scene(transactionVersion)
+        await scene.fill()
+        let [deaths, end] = [0, 'died']
+        for (let life = 0; end === 'died' && life < LIVES_MAX; life++) {
+          end = await scene.live(life < 4 ? { name, pass: life + 2 } : undefined, several)
+          if (end === 'died') deaths++
+        }
+        assert.equal(end, 'ended')
+        assert.ok(deaths >= 1, `never passed ${name}`)
+        await scene.assertExact()
+        await scene.close()
+      })
+    }
+
     for (const name of JOINTS.filter((one) => !NOT_HERE.has(one) && (all || WHERE_VERSIONS_DIFFER.has(one)))) {
       test(`killed at ${name} it loses and repeats nothing`, async (context) => {
         const scene = new Scene(transactionVersion)
         await scene.fill()
         const before = LEFT_TO_DO_BY.get(name)
-        if (before !== undefined) assert.equal(await scene.live({ name: before, pass: 1 }), 'died')
+        if (before !== undefined) assert.equal(await scene.live(before), 'died')
         let deaths = 0
         let end: 'died' | 'ended' = 'died'
         for (let life = 0; end === 'died' && life < LIVES_MAX; life++) {

@@ -5,11 +5,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MillraceError, SeededRandom } from '../../src/base/index.ts'
-import { assertExact, finish, inputOf, type Life, start } from './life.ts'
+import { assertExact, finish, inputOf, type Life, type LifeOptions, start } from './life.ts'
 import { ModelWorld } from './model-world.ts'
 
 function restartsOf({ events }: Life): number {
   return events.filter(({ status }) => status === 'restarting').length
+}
+
+/** Several checkpoints under way, so that a younger one lists transactions of an older one that are being ended. */
+const SEVERAL: LifeOptions = {
+  configure: { 'execution.checkpointing.max-concurrent-checkpoints': 3, 'execution.checkpointing.interval': 1 },
 }
 
 function codeOf(end: Awaited<ReturnType<Life['run']>>): string {
@@ -155,15 +160,17 @@ test('storage that is away for a while costs restarts, not the job', async () =>
 })
 
 test('transactions that all expired before their commit void their checkpoint, and nothing is lost', async () => {
-  for (const nth of [1, 2, 5]) {
-    const world = new ModelWorld(3, 300)
-    const first = start(world, 1)
-    first.life.crashAt('completed-written', nth)
-    assert.equal((await first.run()).kind, 'crashed')
-    world.expireAll()
-    await finish(world, 2)
-    assertExact(world)
-    assert.deepEqual(world.openIds(), [])
+  for (const options of [{}, SEVERAL]) {
+    for (const nth of [1, 2, 5, 6, 7]) {
+      const world = new ModelWorld(3, 300)
+      const first = start(world, 1, options)
+      first.life.crashAt('completed-written', nth)
+      assert.equal((await first.run()).kind, 'crashed')
+      world.expireAll()
+      await finish(world, 2, options)
+      assertExact(world)
+      assert.deepEqual(world.openIds(), [])
+    }
   }
 })
 
@@ -184,14 +191,16 @@ test('a final checkpoint whose transactions expired is void: the end of input is
 })
 
 test('transactions that expire in a running job before they are ended send it back one checkpoint, losing nothing', async () => {
-  for (const nth of [1, 2, 5]) {
-    const world = new ModelWorld(2, 300)
-    const life = start(world, 1)
-    life.life.atJoint('completed-written', nth, () => world.expireAll())
-    assert.equal((await life.run()).kind, 'ended')
-    assert.equal(restartsOf(life), 1)
-    assertExact(world)
-    assert.deepEqual(world.openIds(), [])
+  for (const options of [{}, SEVERAL]) {
+    for (const nth of [1, 2, 5, 6, 7]) {
+      const world = new ModelWorld(2, 300)
+      const life = start(world, 1, options)
+      life.life.atJoint('completed-written', nth, () => world.expireAll())
+      assert.equal((await life.run()).kind, 'ended')
+      assert.equal(restartsOf(life), 1)
+      assertExact(world)
+      assert.deepEqual(world.openIds(), [])
+    }
   }
 })
 
@@ -307,4 +316,29 @@ test('cancelled at any moment, a job ends with the reason and resumes from its l
     assertExact(world)
     assert.deepEqual(world.openIds(), [])
   }
+})
+
+test('failures are kept with their time, attempt and task, the last sixteen of them, that which ended the job included', async () => {
+  const world = new ModelWorld(2, 400)
+  const life = start(world, 1, { configure: { 'restart-strategy.fixed-delay.attempts': 19 } })
+  let thrown = 0
+  life.life.onElement = (value) => {
+    if (value === 50 + thrown) throw new Error(`failure ${++thrown}`)
+  }
+  const end = await life.run()
+  assert.equal(end.kind, 'failed')
+  const failures = life.job().failures()
+  assert.deepEqual(
+    failures.map(({ message }) => message),
+    Array.from({ length: 16 }, (_, index) => `failure ${index + 5}`),
+  )
+  assert.ok(failures.every(({ task }) => task?.uid === 'numbers' && task.subtask === 0))
+  assert.ok(
+    failures.every(({ at, attempt }, index) => index === 0 || (at > (failures[index - 1]?.at ?? 0) && attempt > 1)),
+  )
+  const refused = start(world, 2, { configure: { 'execution.checkpointing.tolerable-failed-checkpoints': 0 } })
+  refused.life.storageFault = (operation) => (operation === 'write' ? 'before' : undefined)
+  await refused.run()
+  const last = refused.job().failures().at(-1)
+  assert.deepEqual([last?.code, last?.task], ['CHECKPOINT_FAILED', undefined])
 })

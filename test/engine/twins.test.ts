@@ -20,6 +20,11 @@ function pick(random: SeededRandom, below: number): number {
   return Math.floor(random.next() * below)
 }
 
+/** Several checkpoints under way. */
+const SEVERAL: LifeOptions = {
+  configure: { 'execution.checkpointing.max-concurrent-checkpoints': 3, 'execution.checkpointing.interval': 1 },
+}
+
 interface Twins {
   readonly sleeper: Life
   readonly slept: LifeEnd
@@ -78,14 +83,20 @@ function assertHarmless({ slept, other, otherEnd }: Twins, where: string): void 
 for (const joint of PASSED) {
   test(`a process that sleeps at ${joint} and wakes beside another one harms nothing`, async () => {
     let slept = 0
-    for (const nth of [1, 2, 5]) {
+    for (const [nth, options] of [
+      [1, {}],
+      [2, {}],
+      [5, {}],
+      [1, SEVERAL],
+      [4, SEVERAL],
+    ] as const) {
       for (const wakeAfterTurns of [0, 9, 60, 5_000]) {
         const world = new ModelWorld(2, 120)
         // Some joints are only passed by a process that recovers.
         const first = start(world, 7)
         first.life.crashAt('completed-written', 1)
         await first.run()
-        const both = await twins(world, { joint, nth, wakeAfterTurns })
+        const both = await twins(world, { joint, nth, wakeAfterTurns }, { sleeper: options, other: options })
         if (both === undefined) break
         slept++
         assertHarmless(both, `${joint} ${nth}, woken after ${wakeAfterTurns}`)

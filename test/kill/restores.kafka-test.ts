@@ -11,7 +11,7 @@ import type { JointName } from '../../src/base/index.ts'
 import { KafkaServer } from '../../src/testing/index.ts'
 import { describeEnd } from './job-process.ts'
 import { createInput, KillScene, type KillSceneOptions } from './kill-scene.ts'
-import type { KillerRule } from './killer-plan.ts'
+import type { JointPass, KillerRule } from './killer-plan.ts'
 
 const LONG = process.env.MILLRACE_LONG === '1'
 const RECORDS = 5_000
@@ -170,6 +170,27 @@ for (const transactionVersion of [1, 2] as const) {
       })
     })
 
+    it('kills while several checkpoints are under way, each listing what an older one is ending', async (t) => {
+      const configuration = { 'execution.checkpointing.max-concurrent-checkpoints': 3 }
+      await withScene({ configuration, intervalMs: 4, recordsPerCheckpoint: 100 }, async (scene) => {
+        let overlapping = 0
+        for (const [joint, nth] of [
+          ['flushed', 5],
+          ['metadata-written', 3],
+          ['completed-written', 4],
+          ['transaction-ended', 5],
+          ['all-ended', 3],
+        ] as const) {
+          const { passes } = await scene.dieAt(joint, nth)
+          overlapping += countOverlaps(passes)
+        }
+        await scene.finish()
+        await scene.assertExact()
+        t.diagnostic(`${overlapping} checkpoints were begun before their predecessor was at its end`)
+        assert.ok(overlapping > 0)
+      })
+    })
+
     async function withScene(
       options: Partial<KillSceneOptions>,
       play: (scene: KillScene) => Promise<void>,
@@ -196,4 +217,19 @@ for (const transactionVersion of [1, 2] as const) {
 
 function count(passes: readonly { readonly joint: JointName }[], joint: JointName): number {
   return passes.filter((pass) => pass.joint === joint).length
+}
+
+/** How many checkpoints were begun before the transactions of their predecessor were ended. */
+function countOverlaps(passes: readonly JointPass[]): number {
+  const ended = new Set<unknown>()
+  const overlapping = new Set<number>()
+  let first = Number.POSITIVE_INFINITY
+  for (const { joint, detail } of passes) {
+    const checkpoint = Number(detail.checkpoint)
+    if (joint === 'all-ended') ended.add(checkpoint)
+    if (joint !== 'barrier-sent') continue
+    first = Math.min(first, checkpoint)
+    if (checkpoint > first && !ended.has(checkpoint - 1)) overlapping.add(checkpoint)
+  }
+  return overlapping.size
 }

@@ -38,6 +38,8 @@ export class JobProcess {
     // A group of its own: Ctrl-C is for the demo, which lets the job catch up first.
     const child = spawn(process.execPath, [MAIN, 'run', job, ...where, ...parameters], {
       stdio: ['pipe', 'ignore', 'pipe'],
+      // Its entry among the running jobs of this machine lies in the demo's folder, and goes with it.
+      env: { ...process.env, XDG_RUNTIME_DIR: folder },
       detached: true,
       windowsHide: true,
     })

@@ -18,12 +18,7 @@ export interface SavepointPorts {
 /** Throws CHECKPOINT_DAMAGED when it cannot be read, STATE_NOT_RESTORED when it is not settled. */
 export async function readSavepoint(path: string, ports: SavepointPorts): Promise<CheckpointContent> {
   const folder = ports.openStorage(path)
-  const metadata = await folder.read('_metadata')
-  const state = await folder.read('state')
-  if (metadata === undefined || state === undefined) {
-    throw checkpointDamaged(path, 'there is no savepoint or checkpoint (no _metadata and state) in this folder')
-  }
-  const content = decodeCheckpoint({ metadata, state }, path, await digestOf([state], ports.clock))
+  const content = await readFolder(folder, path, ports.clock)
   const needsSettling = content.parts.some((part) => part.role === 'committable')
   if (needsSettling && (await folder.read('settled')) === undefined && !(await isCommitted(path, content, ports))) {
     throw new MillraceError(
@@ -35,6 +30,16 @@ export async function readSavepoint(path: string, ports: SavepointPorts): Promis
     )
   }
   return content
+}
+
+/** What a folder holds, whether or not it is settled. Throws CHECKPOINT_DAMAGED. */
+export async function readFolder(folder: Storage, where: string, clock: Clock): Promise<CheckpointContent> {
+  const metadata = await folder.read('_metadata')
+  const state = await folder.read('state')
+  if (metadata === undefined || state === undefined) {
+    throw checkpointDamaged(where, 'there is no savepoint or checkpoint (no _metadata and state) in this folder')
+  }
+  return decodeCheckpoint({ metadata, state }, where, await digestOf([state], clock))
 }
 
 async function isCommitted(path: string, content: CheckpointContent, ports: SavepointPorts): Promise<boolean> {

@@ -37,7 +37,8 @@ export interface ExecutionOptions {
 
 export type ExecutionOutcome =
   | { readonly kind: 'ended'; readonly reason: FinalReason }
-  | { readonly kind: 'failed'; readonly error: Error }
+  /** `task`: the first that failed, when it was a task. */
+  | { readonly kind: 'failed'; readonly error: Error; readonly task?: TaskId }
 
 export class Execution {
   readonly #options: ExecutionOptions
@@ -52,6 +53,7 @@ export class Execution {
   #onOpened: () => void = () => undefined
   #onClosed: () => void = () => undefined
   #reason: FinalReason | undefined
+  #firstFailed: { readonly task: TaskId; readonly error: Error } | undefined
 
   constructor(options: ExecutionOptions) {
     this.#options = options
@@ -92,7 +94,9 @@ export class Execution {
       outcome = { kind: 'failed', error: failure }
     }
     const lingering = await this.#close(failure)
-    return lingering === undefined ? outcome : { kind: 'failed', error: lingering }
+    if (lingering !== undefined) return { kind: 'failed', error: lingering }
+    const first = this.#firstFailed
+    return first !== undefined && first.error === failure ? { kind: 'failed', ...first } : outcome
   }
 
   /** Any failure, being fenced among them, leads to the question whose job it is: before tasks abort anything (rule 9). */
@@ -223,6 +227,7 @@ export class Execution {
         this.#checkpoints.onCommitFinished(task, message.checkpoint)
         break
       case 'failed':
+        this.#firstFailed ??= { task, error: message.error }
         this.#fail(message.error)
         break
       case 'closed':

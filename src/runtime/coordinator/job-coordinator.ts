@@ -14,6 +14,7 @@ import { readSavepoint } from '../checkpoint/savepoint.ts'
 import { backoffOf, RestartStrategy } from '../restart/restart-strategy.ts'
 import type { CheckpointFigures } from './checkpoint-coordinator.ts'
 import { Execution, type ExecutionOutcome } from './execution.ts'
+import { FailureHistory, type JobFailure } from './failure-history.ts'
 import {
   isCheckpointed,
   type JobPlan,
@@ -73,6 +74,7 @@ export class JobCoordinator {
   readonly #log: JobLog
   readonly #store: CheckpointStore
   readonly #restarts: RestartStrategy
+  readonly #failures: FailureHistory
   readonly #cancelled = new AbortController()
   #execution: Execution | undefined
   #host: TaskHost | undefined
@@ -96,6 +98,7 @@ export class JobCoordinator {
     this.#log = new JobLog({ storage, clock: ports.clock, random: ports.random })
     this.#store = new CheckpointStore(storage, ports.clock)
     this.#restarts = new RestartStrategy(backoffOf(plan.configuration, isCheckpointed(plan), ports.clock, ports.random))
+    this.#failures = new FailureHistory(plan.graph)
     this.#mode = options.start.mode
     this.#begun.promise.catch(() => undefined)
   }
@@ -123,6 +126,11 @@ export class JobCoordinator {
   accumulators(): Readonly<Record<string, unknown>> {
     const all = this.#host?.accumulators() ?? new Map<string, AccumulatorValue>()
     return Object.fromEntries([...all].map(([name, value]) => [name, accumulatorResult(value)]))
+  }
+
+  /** The last ones, oldest first, that which ended the job included. */
+  get failures(): readonly JobFailure[] {
+    return this.#failures.failures
   }
 
   metrics(): Map<string, number> {
@@ -173,6 +181,9 @@ export class JobCoordinator {
       const outcome = await this.#attempt()
       if (outcome.kind !== 'failed') return outcome
       const { error } = outcome
+      if (!this.#cancelled.signal.aborted) {
+        this.#failures.add(ports.clock.now(), this.#log.attempt, error, outcome.task)
+      }
       const running = this.#running
       this.#running = false
       await this.#refuseWhenSuperseded(error)

@@ -59,8 +59,7 @@ export class RestartStrategy {
    * what recovery itself refuses it would refuse again.
    */
   onFailure(error: Error, running: boolean): number | undefined {
-    if (MillraceError.is(error) && HOPELESS.has(error.code)) return undefined
-    if (MillraceError.is(error) && !running && DECIDED_BY_RECOVERY.has(error.code)) return undefined
+    if (!mayPass(error, running)) return undefined
     if (this.#isTheSameAgain(error)) return undefined
     const pauseMs = this.#backoff.onFailure()
     if (pauseMs !== undefined) this.#restarts++
@@ -78,6 +77,12 @@ export class RestartStrategy {
   get restarts(): number {
     return this.#restarts
   }
+}
+
+/** Whether doing the same again may end differently. `running`: the job had recovered and ran when it failed. */
+export function mayPass(error: unknown, running: boolean): boolean {
+  if (!MillraceError.is(error)) return true
+  return !HOPELESS.has(error.code) && (running || !DECIDED_BY_RECOVERY.has(error.code))
 }
 
 /**
