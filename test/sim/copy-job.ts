@@ -2,6 +2,14 @@
  * The job that the simulator runs: from a topic with transactions of others, some of them aborted, through a function that may
  * fail, exactly once into another topic. What must come out is known before it runs.
  */
+
+import {
+  type Collector,
+  type KeyedProcessFunction,
+  type KeyedProcessFunctionContext,
+  type ValueState,
+  ValueStateDescriptor,
+} from '../../src/core/index.ts'
 import {
   endTransaction,
   initProducerId,
@@ -20,7 +28,7 @@ import {
 } from '../../src/sink/index.ts'
 import { KafkaSinkConnector } from '../../src/sink/kafka-sink-connector.ts'
 import { KafkaRecordDeserializationSchema, KafkaSource, OffsetsInitializer } from '../../src/source/index.ts'
-import { defineJob, type JobDefinition, WatermarkStrategy } from '../../src/stream/index.ts'
+import { type DataStream, defineJob, type JobDefinition, WatermarkStrategy } from '../../src/stream/index.ts'
 import { Dice } from '../../src/testing/simulation/dice.ts'
 import type { Simulation } from '../../src/testing/simulation/simulation.ts'
 import type { PlantedBug } from './planted-bugs.ts'
@@ -36,8 +44,8 @@ export interface CopyWorld {
   readonly inputPartitions: number
   readonly outputPartitions: number
   readonly naming: TransactionNamingStrategy
-  /** Whether elements go from task to task by their key, or stay on their way from reader to writer. */
-  readonly shuffled: boolean
+  /** Elements stay on their way from reader to writer, go to the task of their key, or are counted there for each key. */
+  readonly way: 'forward' | 'spread' | 'counted'
   readonly concurrentCheckpoints: number
   /** What one element costs. */
   readonly elementMs: number
@@ -58,7 +66,7 @@ export function copyWorld(seed: number): CopyWorld {
     inputPartitions: dice.between(2, 3),
     outputPartitions: dice.between(1, 2),
     naming: dice.chance(0.5) ? TransactionNamingStrategy.POOLING : TransactionNamingStrategy.INCREMENTING,
-    shuffled: dice.chance(0.5),
+    way: dice.pick(['forward', 'spread', 'counted']),
     concurrentCheckpoints: dice.pick([1, 1, 2, 3]),
     elementMs: dice.pick([0.15, 0.3, 0.6]),
     markerDelayMs: dice.pick([0, 5, 25]),
@@ -150,9 +158,9 @@ class InputWriter {
   }
 
   #expect(key: string, value: string): void {
-    const values = this.#world.expected.get(key)
-    if (values === undefined) this.#world.expected.set(key, [value])
-    else values.push(value)
+    const values = this.#world.expected.get(key) ?? []
+    this.#world.expected.set(key, values)
+    values.push(this.#world.way === 'counted' ? counted(value, values.length + 1) : value)
   }
 }
 
@@ -202,13 +210,7 @@ export function copyJob(simulation: Simulation, world: CopyWorld, bug: PlantedBu
     const read = env
       .fromSource(bug?.source?.(source, simulation) ?? source, WatermarkStrategy.noWatermarks(), 'in')
       .uid('in')
-    const spread = world.shuffled
-      ? read.partitionCustom(
-          (key: string, partitions) => (Number(key[0]) + Number(key[2])) % partitions,
-          ({ key }) => key,
-        )
-      : read
-    spread
+    onWay(read, world.way)
       .map((element) => {
         simulation.loop.spend(world.elementMs)
         if (simulation.functionFails()) throw new Error('a function fails, as planned')
@@ -218,4 +220,38 @@ export function copyJob(simulation: Simulation, world: CopyWorld, bug: PlantedBu
       .sinkTo(bug?.sink?.(sink, simulation) ?? sink)
       .uid('out')
   })
+}
+
+function onWay(read: DataStream<Element>, way: CopyWorld['way']): DataStream<Element> {
+  switch (way) {
+    case 'forward':
+      return read
+    case 'spread':
+      return read.partitionCustom(
+        (key: string, partitions) => (Number(key[0]) + Number(key[2])) % partitions,
+        ({ key }) => key,
+      )
+    case 'counted':
+      return read
+        .keyBy(({ key }) => key)
+        .process(new RunningCount())
+        .uid('count')
+  }
+}
+
+const counted = (value: string, count: number): string => `${value}#${count}`
+
+/** So that state that is lost, kept too long or restored for another key shows in every record behind it. */
+class RunningCount implements KeyedProcessFunction<string, Element, Element> {
+  #count: ValueState<number> | undefined
+
+  open(context: KeyedProcessFunctionContext): void {
+    this.#count = context.getState(new ValueStateDescriptor<number>('count'))
+  }
+
+  processElement({ key, value }: Element, _context: unknown, out: Collector<Element>): void {
+    const count = (this.#count?.value() ?? 0) + 1
+    this.#count?.update(count)
+    out.collect({ key, value: counted(value, count) })
+  }
 }
