@@ -32,6 +32,8 @@ const { values } = parseArgs({
 })
 
 const print = (text: string): void => void process.stdout.write(`${text}\n`)
+// Whoever reads only the beginning has seen enough.
+process.stdout.on('error', () => process.exit(0))
 const from = Number(values.seed)
 const count = Number(values.seeds ?? 1)
 

@@ -114,7 +114,12 @@ async function settle(
     await log.append({ kind: 'void', checkpoint })
     ports.logger.warn(
       { checkpoint, transactions: missing.map((one) => one.description.transactionalId) },
-      'a checkpoint is void: transactions of it expired before their commit, and none of it was seen; going back to the one before, nothing is lost',
+      `a checkpoint is void: transactions of it expired before their commit, and none of it was seen; ${
+        log.history.last === undefined
+          ? // There is no checkpoint that knows what `latest` was.
+            'there is none before it, so sources begin again where they are told to: nothing is lost, except that a source at OffsetsInitializer.latest() looks up the end anew and leaves out what came meanwhile'
+          : 'going back to the one before, nothing is lost'
+      }`,
     )
     return
   }
