@@ -48,7 +48,7 @@ async function runProcess(directory: string, rules: readonly string[]): Promise<
     'restart-strategy.type=fixed-delay',
     'restart-strategy.fixed-delay.delay=10 ms',
   ].flatMap((setting) => ['-D', setting])
-  const own = { directory: join(directory, 'out'), joints: rules.join(','), count: RECORDS, seconds: 0.8 }
+  const own = { directory: join(directory, 'out'), joints: rules.join(','), count: RECORDS, seconds: 1.5 }
   const parameters = Object.entries(own).flatMap(([name, value]) => [`--${name}`, String(value)])
   const flags = ['-p', '4', '--threads', '2', '--quiet', ...settings, '--', ...parameters]
   const child = spawn(process.execPath, ['--conditions=millrace-source', CLI, 'run', JOB, ...flags], {

@@ -114,11 +114,11 @@ for (const [death, why] of deaths) {
 
 test('a thread that dies as it passes a joint of the protocol loses and repeats nothing', bounded, async () => {
   for (const [joint, nth] of [
-    ['barrier-sent', 7],
-    ['flushed', 6],
-    ['transaction-ended', 4],
+    ['barrier-sent', 5],
+    ['flushed', 3],
+    ['transaction-ended', 3],
   ] as const) {
-    const { lines, events } = await run({ joints: `exit:${joint}:${nth}` })
+    const { lines, events } = await run({ joints: `exit:${joint}:${nth}`, seconds: 1.5 })
     assertExact(lines, 20_000)
     assert.equal(events.filter((event) => event.status === 'restarting').length, 1, joint)
   }
