@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { JointName, Random } from '../../src/base/index.ts'
 import { describeEnd } from './job-process.ts'
-import type { JobScene } from './job-scene.ts'
+import type { JobScene, StartOptions } from './job-scene.ts'
 import { type KillerRule, WORKER_DEATHS } from './killer-plan.ts'
 
 export const JOINTS: readonly JointName[] = [
@@ -70,9 +70,16 @@ export const FINAL_DEATHS: readonly Death[] = [
   { joint: 'final-committed', nth: 1 },
 ]
 
-export async function die(scene: JobScene, { joint, nth, before = [] }: Death): Promise<void> {
-  await scene.dieAt(joint, nth, before)
+export async function die(
+  scene: JobScene,
+  { joint, nth, before = [] }: Death,
+  options: StartOptions = {},
+): Promise<void> {
+  await scene.dieAt(joint, nth, before, options)
 }
+
+/** For lives that are to come to the end of the input: nothing is slow any more. */
+export const QUICK: StartOptions = { parameters: { 'records-per-checkpoint': 1_000_000_000 } }
 
 /** Deaths in order, then at random, then those at the end of the input; as many as are asked for. */
 export async function killProcess(
@@ -86,7 +93,7 @@ export async function killProcess(
     if (death !== undefined) await die(scene, death)
     else assert(await scene.dieAtRandom(random), `the job ended after ${kill} of ${kills} kills`)
   }
-  for (const death of FINAL_DEATHS) await die(scene, death)
+  for (const death of FINAL_DEATHS) await die(scene, death, QUICK)
 }
 
 /** In turn; the main thread's joints send the death to a worker. */

@@ -16,6 +16,7 @@ import {
   keepReport,
   killProcess,
   killWorkers,
+  QUICK,
   THREAD_SETTINGS,
 } from './deaths.ts'
 import { FILE_KEYS, FileWorld, SPLITS } from './file-world.ts'
@@ -41,7 +42,7 @@ describe('a job without Kafka on two threads', { timeout: LONG ? 1_800_000 : 300
     const { scene, world } = sceneOf(counts)
     try {
       await killProcess(scene, KILLS, new SeededRandom(SEED), LONG ? DEATHS : FEW)
-      await scene.finish()
+      await scene.finish(QUICK)
       assertExact(world)
     } finally {
       scene.close()

@@ -9,7 +9,7 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { SeededRandom } from '../../src/base/index.ts'
 import { KafkaServer } from '../../src/testing/index.ts'
-import { DEATHS, FINAL_DEATHS, JOINTS, keepReport, killProcess, killWorkers, THREAD_SETTINGS } from './deaths.ts'
+import { DEATHS, FINAL_DEATHS, JOINTS, keepReport, killProcess, killWorkers, QUICK, THREAD_SETTINGS } from './deaths.ts'
 import { JointCounts } from './joint-counts.ts'
 import { createInput, KEYS, KillScene } from './kill-scene.ts'
 
@@ -36,7 +36,7 @@ describe('a keyed job on two threads', { timeout: LONG ? 1_800_000 : 300_000 }, 
     const beganMs = performance.now()
     try {
       await killProcess(scene, KILLS, random)
-      await scene.finish()
+      await scene.finish(QUICK)
       await scene.assertExact()
     } finally {
       scene.close()

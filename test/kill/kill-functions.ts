@@ -15,7 +15,7 @@ export interface Copied {
 }
 
 /** Where no killer was loaded. */
-const NOBODY: KillerWord = { throwNext: false, completedCheckpoints: 0, onRecord: () => undefined }
+const NOBODY: KillerWord = { throwNext: false, completedCheckpoints: 0, over: false, onRecord: () => undefined }
 
 /** How many records of the key there were, this one included. */
 export class RunningCount implements KeyedProcessFunction<string, Copied, Copied> {
@@ -52,6 +52,7 @@ export function slowly(recordsPerCheckpoint: number, slowestMs: number): (copied
       completed = word.completedCheckpoints
       count = 0
     }
+    if (word.over) return copied
     count++
     if (count > 6 * recordsPerCheckpoint) Atomics.wait(never, 0, 0, slowestMs)
     else if (count > recordsPerCheckpoint && count % 2 === 0) Atomics.wait(never, 0, 0, 1)

@@ -58,6 +58,8 @@ export interface KillerWord {
   throwNext: boolean
   /** In the whole process. */
   readonly completedCheckpoints: number
+  /** All deaths in turn have come: nothing is left to be slow for. */
+  readonly over: boolean
   /** The job's function says that it has a record. */
   onRecord(): void
 }

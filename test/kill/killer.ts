@@ -28,10 +28,15 @@ const WORKERS_MAX = 16
 
 const shared = new Int32Array(sharedBuffer())
 const worker: number | undefined = isMainThread ? undefined : workerData?.index
+/** Planned in turn. */
+let deaths = 0
 const word: KillerWord = {
   throwNext: false,
   get completedCheckpoints() {
     return Atomics.load(shared, COMPLETED)
+  },
+  get over() {
+    return deaths > 0 && Atomics.load(shared, TURN) === deaths
   },
   onRecord: () => {
     if (worker === undefined || Atomics.load(shared, FIRST_WORKER + worker) === 0) return
@@ -84,6 +89,7 @@ function sharedBuffer(): SharedArrayBuffer {
 function listen(plan: KillerPlan): void {
   const passes = plan.rules.map(() => 0)
   const passed = new Set<string>()
+  deaths = plan.inTurn?.length ?? 0
   const turn = new Turn(plan.inTurn ?? [])
   subscribe('millrace:joint', (published) => {
     const message = published as JointMessage
