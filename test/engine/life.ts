@@ -1,7 +1,7 @@
 /** Starts incarnations of the model job and says how each ended; what every engine test is written with. */
 import assert from 'node:assert/strict'
 import type { Storage } from '../../src/base/index.ts'
-import { Configuration } from '../../src/core/index.ts'
+import { Configuration, type JobGraph } from '../../src/core/index.ts'
 import {
   type JobEvent,
   type JobExecution,
@@ -22,6 +22,8 @@ export interface LifeOptions {
   readonly fresh?: boolean
   /** So many tasks write, behind an edge from those that read. */
   readonly sinks?: number
+  /** Another job than the model's own. */
+  readonly graph?: (life: Incarnation) => JobGraph
   /** Begin at this folder of the model's disk, or go back to it. */
   readonly savepoint?: { readonly folder: string; readonly rewind?: boolean }
 }
@@ -64,14 +66,8 @@ export function start(world: ModelWorld, seed: number, options: LifeOptions = {}
       events.push(event)
     }
     const openStorage = (path: string): Storage => folderOf(storage, path)
-    running = runJobGraph(modelGraph(life, 2, 6, options.sinks), {
-      configuration,
-      ports,
-      storage,
-      start,
-      onEvent,
-      openStorage,
-    })
+    const graph = options.graph?.(life) ?? modelGraph(life, 2, 6, options.sinks)
+    running = runJobGraph(graph, { configuration, ports, storage, start, onEvent, openStorage })
     try {
       return { kind: 'ended', result: await running.result() }
     } catch (error) {

@@ -358,6 +358,7 @@ test('a value that cannot be stored fails its checkpoint, naming state and opera
   subtask.value.update({ fn: () => 1 })
   const failing = subtask.backend.snapshot(checkpointId(1))
   subtask.value.update(1)
+  while (subtask.backend.step(1)) assert.ok(subtask.backend.capturing)
   await assert.rejects(failing, /state "v" of operator "count" \(uid c\)/)
   assert.equal(subtask.backend.capturing, false)
   assert.equal((await partsOf(subtask)).length, 1)
