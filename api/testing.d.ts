@@ -303,13 +303,16 @@ export declare class OneInputOperatorHarness<In, Out> implements AsyncDisposable
     readonly clock: SimulatedClock;
     readonly events: HarnessEvent<Out>[];
     static open<In, Out>(steps: (input: DataStream<In>) => DataStream<Out>, options?: HarnessOptions): Promise<OneInputOperatorHarness<In, Out>>;
-    static openOperator<In, Out>(factory: OperatorFactory<In, Out>, options?: HarnessOptions): Promise<OneInputOperatorHarness<In, Out>>;
+    static openOperator<In, Out>(factory: OperatorFactory<In, Out>, options?: HarnessOptions & {
+        readonly keyOf?: (value: In) => Key;
+    }): Promise<OneInputOperatorHarness<In, Out>>;
     push(value: In, timestamp?: number): void;
     pushWatermark(timestamp: number): void;
     pushIdle(idle: boolean): void;
     advance(ms: number): void;
     get output(): Out[];
     sideOutput<T>(tag: OutputTag<T>): T[];
+    get accumulators(): Readonly<Record<string, unknown>>;
     get watermarks(): number[];
     snapshot(): Promise<HarnessSnapshot>;
     finish(): Promise<void>;

@@ -9,13 +9,13 @@ import { codeBlocksOf } from '../package/code-blocks.ts'
 import { ROOT } from '../rules/source-files.ts'
 
 const LIFE_MS = 60_000
-const PROGRAMS = ['docs/testing.md', 'docs/embedded-broker.md', 'docs/simulation.md']
+const PROGRAMS = ['docs/testing.md', 'docs/embedded-broker.md', 'docs/simulation.md', 'docs/state.md']
   .flatMap(codeBlocksOf)
   .filter(({ language }) => language === 'ts')
 
 test('the pages show programs', () => {
-  assert.equal(PROGRAMS.length, 4)
-  assert.equal(new Set(PROGRAMS.map(({ path }) => path)).size, 3)
+  assert.equal(PROGRAMS.length, 5)
+  assert.equal(new Set(PROGRAMS.map(({ path }) => path)).size, 4)
 })
 
 for (const { path, line, text } of PROGRAMS) {

@@ -9,10 +9,13 @@
 import { assert, SeededRandom, silentLogger, type Timer } from '../../base/index.ts'
 import {
   AccumulatorRegistry,
+  accumulatorResult,
   type CheckpointId,
   checkpointId,
   ElementTime,
+  type Key,
   MetricRegistry,
+  mergedAccumulators,
   NO_TIMESTAMP,
   type Operator,
   type OperatorContext,
@@ -72,6 +75,7 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
   /** In the order of the flow. */
   readonly #steps: readonly Step[]
   readonly #first: Output<unknown>
+  readonly #accumulators: Map<number, AccumulatorRegistry> = new Map()
   readonly #sides: Map<string, HarnessEvent<unknown>[]> = new Map()
   #timer: Timer | undefined
   #checkpoint = 0
@@ -106,11 +110,12 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
     return OneInputOperatorHarness.#opened(new OneInputOperatorHarness<In, Out>(found, options))
   }
 
-  /** For an operator by itself, as those are made that the engine runs. */
+  /** For an operator by itself, as those are made that the engine runs; `keyOf` for one that has state of keys. */
   static openOperator<In, Out>(
     factory: OperatorFactory<In, Out>,
-    options: HarnessOptions = {},
+    options: HarnessOptions & { readonly keyOf?: (value: In) => Key } = {},
   ): Promise<OneInputOperatorHarness<In, Out>> {
+    const { keyOf } = options
     const node: OperatorNode = {
       kind: 'operator',
       id: 1,
@@ -121,6 +126,7 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
       inputs: [],
       chaining: 'always',
       factory: factory as OperatorFactory<unknown, unknown>,
+      ...(keyOf === undefined ? {} : { keyOf: (value: unknown) => keyOf(value as In) }),
     }
     return OneInputOperatorHarness.#opened(new OneInputOperatorHarness<In, Out>([node], options))
   }
@@ -167,6 +173,12 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
   sideOutput<T>(tag: OutputTag<T>): T[] {
     const events = this.#sides.get(tag.id) ?? []
     return events.flatMap((event) => (event.kind === 'element' ? [event.value as T] : []))
+  }
+
+  /** What the functions counted, as a job's result shows it. */
+  get accumulators(): Readonly<Record<string, unknown>> {
+    const merged = mergedAccumulators(this.#accumulators.values())
+    return Object.fromEntries([...merged].map(([name, value]) => [name, accumulatorResult(value)]))
   }
 
   get watermarks(): number[] {
@@ -236,6 +248,12 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
     return new OperatorState({ ...node, parallelism: PARALLELISM }, restored, { clock: this.clock })
   }
 
+  #accumulatorsOf({ id }: OperatorNode): AccumulatorRegistry {
+    const registry = new AccumulatorRegistry()
+    this.#accumulators.set(id, registry)
+    return registry
+  }
+
   #side(tag: string): Output<unknown> {
     const events = this.#sides.get(tag) ?? []
     this.#sides.set(tag, events)
@@ -273,7 +291,7 @@ export class OneInputOperatorHarness<In, Out> implements AsyncDisposable {
       time: this.#time,
       restored: stored?.own === undefined ? [] : [stored.own],
       sideOutput: (tag) => this.#side(tag),
-      accumulators: new AccumulatorRegistry(),
+      accumulators: this.#accumulatorsOf(node),
       operatorList: (descriptor) => lists.list(descriptor),
       ...(keyed === undefined ? {} : { keyed }),
     }
