@@ -3,7 +3,7 @@
  * Whatever goes wrong outside of a task ends the thread, and the main thread tells the tasks' failure.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import { assert, type Clock, type LogFields, type Logger, type LogLevel } from '../base/index.ts'
+import { assert, type Clock, describeError, type LogFields, type Logger, type LogLevel } from '../base/index.ts'
 import type { JobGraph, RuntimePorts } from '../core/index.ts'
 import { EdgeEnds } from './channel/edge-ends.ts'
 import { textOf } from './channel/error-text.ts'
@@ -81,7 +81,7 @@ class TaskServer {
         const { task } = message.spec
         this.#tasks.deploy(specOf(message.spec), (said) => {
           // What a closed task counted is the last that is heard of it.
-          if (said.kind === 'closed') this.#tellFigures({ accumulators: this.#tasks.accumulators() })
+          if (said.kind === 'closed') this.#tellAccumulators()
           const plain = plainMessage(said)
           post({ kind: 'from-task', task, message: plain }, transferOf(plain))
         })
@@ -95,6 +95,17 @@ class TaskServer {
         return
       case 'end':
         exit()
+    }
+  }
+
+  #tellAccumulators(): void {
+    try {
+      this.#tellFigures({ accumulators: this.#tasks.accumulators() })
+    } catch (error) {
+      // Something in a list cannot be cloned. The job has done its work all the same.
+      const { logger } = this.#options
+      logger.warn({ error: describeError(error) }, 'what the accumulators hold cannot leave its thread')
+      this.#tellFigures()
     }
   }
 

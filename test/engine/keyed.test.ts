@@ -271,6 +271,44 @@ test('random crashes and parallelisms over many lives leave counts, timers and l
   assert.ok(died > 40, `only ${died} crashes came to be`)
 })
 
+/** Says once for each key, some milliseconds after its first element, that the key is there. */
+const LATER: KeyedProcessFunction<number, number, number> = {
+  processElement(value, context, out) {
+    out.collect(counted(value, 0))
+    const timers = context.timerService()
+    if (value < KEYS) timers.registerProcessingTimeTimer(timers.currentProcessingTime() + 8)
+  },
+  onTimer(_timestamp, context, out) {
+    out.collect(total(context.getCurrentKey() + 1, 0))
+  },
+}
+
+test('processing-time timers fire once each, whichever life they were set in', async () => {
+  for (const deaths of [[], [1], [2], [3, 1], [1, 2, 1]]) {
+    const world = new ModelWorld(1, 400)
+    for (const [n, nth] of [...deaths, undefined].entries()) {
+      const graph = (life: Incarnation): JobGraph => {
+        const { jobName, nodes } = keyedGraph(1, 1 + n)(life)
+        const later = keyedProcessOperator<number, number, number>(LATER) as OperatorFactory<unknown, unknown>
+        return {
+          jobName,
+          nodes: nodes.map((node) => (node.uid === 'count' ? { ...node, factory: later } : node)),
+        } as JobGraph
+      }
+      const { life, run } = start(world, n, { graph })
+      if (nth !== undefined) life.crashAt('completed-written', nth)
+      const end = await run()
+      assert.equal(end.kind, nth === undefined ? 'ended' : 'crashed')
+    }
+    const fired = world.output.filter((value) => value < 0)
+    assert.deepEqual(
+      fired.sort((left, right) => right - left),
+      Array.from({ length: KEYS }, (_, key) => total(key + 1, 0)),
+      `deaths at ${deaths}`,
+    )
+  }
+})
+
 test('a changed maximum parallelism is refused, naming both', async () => {
   const world = new ModelWorld(2, 100)
   const first = start(world, 1, { graph: keyedGraph(1, 2) })
