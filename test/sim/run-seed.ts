@@ -24,6 +24,8 @@ export interface SeedReport {
   readonly lives: readonly string[]
   /** By kind, of the faults that struck. */
   readonly struck: Readonly<Record<string, number>>
+  /** `Api ERROR`, of the errors that a broker was told to answer with. */
+  readonly errors: Readonly<Record<string, number>>
   /** `machine: from, event -> to`, of the steps that were taken. */
   readonly cells: Readonly<Record<string, number>>
   /** By rule: how often there was something to look at. */
@@ -63,6 +65,7 @@ class SeedRun {
   readonly #rules: Rules
   readonly #cells: Map<string, number> = new Map()
   readonly #struck: Map<string, number> = new Map()
+  readonly #errors: Map<string, number> = new Map()
   /** Producer and epoch of transactions that the job said were lost, and went on without as it was told. */
   readonly #lost: Set<string> = new Set()
   #checkpoints = 0
@@ -104,11 +107,12 @@ class SeedRun {
           this.#rules.onJoint(process, name, detail)
         },
         started: (process, mode) => {
-          if (mode === 'fresh') this.#fresh++
+          if (mode === 'fresh' && ++this.#fresh === 1) count(this.#struck, 'fresh-start')
           this.#rules.onStart(process, mode)
         },
         struck: (fault, process) => {
           count(this.#struck, fault.kind)
+          if (fault.kind === 'error-answer') count(this.#errors, `${fault.detail.api} ${fault.detail.error}`)
           this.#trace(
             () => `${process.name} call ${process.calls}: STRUCK ${fault.kind} ${JSON.stringify(fault.detail)}`,
           )
@@ -172,6 +176,7 @@ class SeedRun {
       crashes: simulation.lives.filter(({ end }) => end.kind === 'died').length,
       lives: simulation.lives.map(({ end }) => end.kind),
       struck: Object.fromEntries(this.#struck),
+      errors: Object.fromEntries(this.#errors),
       cells: Object.fromEntries(this.#cells),
       looks: Object.fromEntries(this.#rules.looks),
     }

@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { TRANSITIONS } from '../../src/sink/transaction/transaction-phase.ts'
+import { API_ERRORS } from '../../src/testing/simulation/api-errors.ts'
 import { FAULT_KINDS } from '../../src/testing/simulation/run-plan.ts'
 import { runSeeds, runSeedsInWorkers } from './many-seeds.ts'
 import { planOf, runSeed } from './run-seed.ts'
@@ -78,10 +79,17 @@ test(`${SEEDS} seeds: whatever happens, every record comes out once, in order, a
   )
   assert.deepEqual(failed, [])
   assert.deepEqual(
-    FAULT_KINDS.filter((kind) => kind !== 'parallelism' && kind !== 'fresh-start' && totals.struck[kind] === undefined),
+    FAULT_KINDS.filter((kind) => kind !== 'parallelism' && totals.struck[kind] === undefined),
     [],
     'every kind of fault struck',
   )
+  const errors = Object.entries(API_ERRORS).flatMap(([api, names]) => names.map((name) => `${api} ${name}`))
+  if (LONG)
+    assert.deepEqual(
+      errors.filter((error) => totals.errors[error] === undefined),
+      [],
+      'every error was told',
+    )
   assert.deepEqual(
     CELLS.filter((cell) => totals.cells[cell] === undefined && NEVER_VISITED[cell] === undefined),
     [],

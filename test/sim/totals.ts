@@ -10,6 +10,7 @@ export interface Totals {
   fewCheckpoints: number
   noCrash: number
   readonly struck: Record<string, number>
+  readonly errors: Record<string, number>
   readonly cells: Record<string, number>
   readonly looks: Record<string, number>
   readonly failed: SeedReport[]
@@ -24,6 +25,7 @@ export function noTotals(): Totals {
     fewCheckpoints: 0,
     noCrash: 0,
     struck: {},
+    errors: {},
     cells: {},
     looks: {},
     failed: [],
@@ -39,7 +41,7 @@ export function addReport(totals: Totals, report: SeedReport): void {
   totals.crashes += report.crashes
   if (report.checkpoints < CHECKPOINTS_MIN) totals.fewCheckpoints++
   if (report.crashes === 0) totals.noCrash++
-  for (const name of ['struck', 'cells', 'looks'] as const) addCounts(totals[name], report[name])
+  for (const name of ['struck', 'errors', 'cells', 'looks'] as const) addCounts(totals[name], report[name])
   if (report.breaches.length > 0) totals.failed.push(report)
 }
 
@@ -47,7 +49,7 @@ export function addTotals(totals: Totals, other: Totals): void {
   for (const name of ['seeds', 'events', 'checkpoints', 'crashes', 'fewCheckpoints', 'noCrash'] as const) {
     totals[name] += other[name]
   }
-  for (const name of ['struck', 'cells', 'looks'] as const) addCounts(totals[name], other[name])
+  for (const name of ['struck', 'errors', 'cells', 'looks'] as const) addCounts(totals[name], other[name])
   totals.failed.push(...other.failed)
 }
 
@@ -66,6 +68,7 @@ export function describeTotals(totals: Totals): string {
   return [
     `${seeds} seeds, ${totals.failed.length} failed; ${events} events, ${checkpoints} completed checkpoints, ${crashes} lives that died; ${fewCheckpoints} runs with fewer than ${CHECKPOINTS_MIN} checkpoints, ${noCrash} without a death`,
     `faults that struck:\n${list(totals.struck)}`,
+    `errors that brokers were told to answer with:\n${list(totals.errors)}`,
     `steps of state machines:\n${list(totals.cells)}`,
     `looks of the rules:\n${list(totals.looks)}`,
   ].join('\n')

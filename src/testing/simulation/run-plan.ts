@@ -87,7 +87,10 @@ const FAULTS_MAX = 12
 export function makePlan(seed: number, options: PlanOptions): RunPlan {
   const dice = new Dice(seed, 'plan')
   const lives = 1 + dice.below(LIVES_MAX)
-  const kinds = options.kinds.filter((kind) => kind !== 'parallelism')
+  const kinds = someKinds(
+    dice,
+    options.kinds.filter((kind) => kind !== 'parallelism'),
+  )
   const faults: PlannedFault[] = []
   if (kinds.includes('crash')) {
     const moment: Moment = { kind: 'joint', joint: dice.pick(FREQUENT), nth: dice.between(1, 4) }
@@ -109,6 +112,13 @@ export function makePlan(seed: number, options: PlanOptions): RunPlan {
     tolerableFailedCheckpoints: dice.pick([0, 1, 2, 3]),
     faults,
   }
+}
+
+/** In a third of the runs few kinds and those again and again: what one kind undoes another may never show. */
+function someKinds(dice: Dice, kinds: readonly FaultKind[]): readonly FaultKind[] {
+  if (!dice.chance(0.33)) return kinds
+  const chosen = kinds.filter(() => dice.chance(0.2))
+  return chosen.length === 0 ? kinds : ['crash' as const, ...chosen].filter((kind) => kinds.includes(kind))
 }
 
 /** What ends a life is what recovery is made of, and errors are many: they come more often. */

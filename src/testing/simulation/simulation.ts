@@ -267,13 +267,20 @@ export class Simulation {
     })
   }
 
-  /** Sleepers wake to find that all is over; what they or dead ones left open is over when its time has passed. */
+  /**
+   * Sleepers wake to find that all is over, or begin what they were told to begin: then the same command is given once more. What
+   * they or dead ones left open is over when its time has passed.
+   */
   async #aftermath(): Promise<void> {
     for (const { process } of this.#sleepers) process.wake()
     for (const { ended, process } of this.#sleepers) {
       const end = await ended
       this.#options.onlooker?.ended?.(process, end)
       process.die()
+    }
+    if (this.#sleepers.length > 0) {
+      const end = await this.#live(this.plan.lives + FURTHER_LIVES_MAX + 1)
+      if (end.kind === 'failed') throw end.error
     }
     await outsideClock(this.loop, OUTSIDE).sleep(AFTERMATH_MS)
   }
