@@ -40,7 +40,8 @@ const LATE_BATCHES = 3
 /** Records of a log that was written long ago. */
 const LONG_LOG = { fewest: 150, most: 198 }
 
-export interface CopyWorld {
+/** What the seed decides of the job and its surroundings; plain data, kept with a seed that failed. */
+export interface CopySettings {
   readonly inputPartitions: number
   readonly outputPartitions: number
   readonly naming: TransactionNamingStrategy
@@ -54,11 +55,14 @@ export interface CopyWorld {
   readonly foreign: boolean
   /** So many records stand in the log before the first life. */
   readonly oldRecords: number
+}
+
+export interface CopyWorld extends CopySettings {
   /** By key, in order: what must come out. */
   readonly expected: Map<string, string[]>
 }
 
-export function copyWorld(seed: number): CopyWorld {
+export function copySettings(seed: number): CopySettings {
   const dice = new Dice(seed, 'job')
   // Whoever finds a log does not ask whose an open transaction is.
   const foreign = dice.chance(0.05)
@@ -72,7 +76,6 @@ export function copyWorld(seed: number): CopyWorld {
     markerDelayMs: dice.pick([0, 5, 25]),
     foreign,
     oldRecords: !foreign && dice.chance(0.08) ? dice.between(LONG_LOG.fewest, LONG_LOG.most) : 0,
-    expected: new Map(),
   }
 }
 

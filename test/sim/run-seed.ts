@@ -7,7 +7,7 @@ import { describeError, MillraceError, type TransitionMessage } from '../../src/
 import { readCommitted } from '../../src/testing/simulation/committed-log.ts'
 import { FAULT_KINDS, makePlan, type RunPlan } from '../../src/testing/simulation/run-plan.ts'
 import { type LifeChanges, Simulation } from '../../src/testing/simulation/simulation.ts'
-import { type CopyWorld, copyJob, copyWorld, prepare, writeLate } from './copy-job.ts'
+import { type CopySettings, type CopyWorld, copyJob, copySettings, prepare, writeLate } from './copy-job.ts'
 import { PLANTED_BUGS } from './planted-bugs.ts'
 import { type Breach, Rules } from './rules.ts'
 import { Wire } from './wire.ts'
@@ -15,6 +15,7 @@ import { Wire } from './wire.ts'
 export interface SeedReport {
   readonly seed: number
   readonly plan: RunPlan
+  readonly settings: CopySettings
   /** Empty when all was well. */
   readonly breaches: readonly Breach[]
   readonly hash: string
@@ -34,6 +35,8 @@ export interface SeedReport {
 
 export interface SeedOptions {
   readonly plan?: RunPlan
+  /** Instead of what the seed says. */
+  readonly settings?: CopySettings
   /** A bug by its name; see planted-bugs.ts. */
   readonly bug?: string
   /** Told before anything begins. */
@@ -61,6 +64,7 @@ class SeedRun {
   readonly #plan: RunPlan
   readonly #options: SeedOptions
   readonly #world: CopyWorld
+  readonly #settings: CopySettings
   readonly #simulation: Simulation
   readonly #rules: Rules
   readonly #cells: Map<string, number> = new Map()
@@ -76,7 +80,9 @@ class SeedRun {
   constructor(plan: RunPlan, options: SeedOptions) {
     this.#plan = plan
     this.#options = options
-    const world = copyWorld(plan.seed)
+    const settings = options.settings ?? copySettings(plan.seed)
+    const world: CopyWorld = { ...settings, expected: new Map() }
+    this.#settings = settings
     this.#world = world
     const bug = options.bug === undefined ? undefined : PLANTED_BUGS.find(({ name }) => name === options.bug)
     if (options.bug !== undefined && bug === undefined) throw new Error(`there is no planted bug ${options.bug}`)
@@ -169,6 +175,7 @@ class SeedRun {
     return {
       seed: this.#plan.seed,
       plan: this.#plan,
+      settings: this.#settings,
       breaches: [...this.#rules.breaches, ...breaches],
       hash,
       events,

@@ -13,7 +13,7 @@ export async function shrink(report: SeedReport, bug?: string): Promise<SeedRepo
     for (let at = 0; at < smallest.plan.faults.length; ) {
       const faults = smallest.plan.faults.filter((_, index) => index < at || index >= at + size)
       const plan: RunPlan = { ...smallest.plan, faults }
-      const tried = await runSeed(plan.seed, { plan, ...(bug === undefined ? {} : { bug }) })
+      const tried = await runSeed(plan.seed, { plan, settings: report.settings, ...(bug === undefined ? {} : { bug }) })
       if (tried.breaches.some(({ rule }) => rules.has(rule))) smallest = tried
       else at += size
     }

@@ -79,7 +79,10 @@ for (const report of totals.failed) {
   print(`with fewer faults:\n${describePlan(smallest.plan)}\n${describeFailure(smallest)}`)
   if (!values.keep) continue
   const path = join(import.meta.dirname, 'kept-seeds', `seed-${report.seed}.json`)
-  writeFileSync(path, `${JSON.stringify({ why: describeFailure(smallest), plan: smallest.plan }, undefined, 2)}\n`)
+  writeFileSync(
+    path,
+    `${JSON.stringify({ why: describeFailure(smallest), plan: smallest.plan, settings: smallest.settings }, undefined, 2)}\n`,
+  )
   print(`kept as ${path}`)
 }
 if (!values.hashes) print(`${describeTotals(totals)}\n${((performance.now() - beganMs) / 1000).toFixed(1)} s`)
