@@ -1,6 +1,6 @@
 /** Every way between subtasks in one job without keys: union, rebalance, rescale, shuffle, broadcast, custom, a side output. */
 import { threadId } from 'node:worker_threads'
-import { defineJob, type JobDefinition, OutputTag } from 'millrace'
+import { defineJob, IntCounter, type JobDefinition, OutputTag } from 'millrace'
 import { fileSink } from './file-sink.ts'
 
 export const EACH = 3_000
@@ -33,9 +33,17 @@ const job: JobDefinition = defineJob('edges', (env, params) => {
     (key: number, partitions) => key % partitions,
     (value) => value,
   )
-  const even = custom.process<number>((value, context, out) => {
-    if (value % 2 === 0) out.collect(value)
-    else context.output(odd, value)
+  let elements = new IntCounter()
+  const even = custom.process<number>({
+    open(context) {
+      elements = new IntCounter()
+      context.addAccumulator('elements', elements)
+    },
+    processElement(value, context, out) {
+      elements.add(1)
+      if (value % 2 === 0) out.collect(value)
+      else context.output(odd, value)
+    },
   })
   even
     .disableChaining()

@@ -45,6 +45,7 @@ for (const mode of ['exactly-once', 'at-least-once']) {
           ALL.filter((n) => n % 2 === 1),
         )
         assert.equal(result.recordsIn, ALL.length)
+        assert.deepEqual(result.accumulators, { elements: ALL.length })
       } finally {
         rmSync(directory, { recursive: true, force: true })
       }
