@@ -91,7 +91,7 @@ describe('bad input', { timeout: 300_000 }, () => {
   it('a poison record names topic, partition and offset; without its cause the job goes on', async () => {
     await withScene({}, async (scene) => {
       const says = [
-        'after 3 restarts',
+        'after 2 restarts',
         '[DESERIALIZATION_FAILED]',
         'in-3',
         'offset 500',
