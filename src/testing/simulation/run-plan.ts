@@ -99,7 +99,7 @@ export function makePlan(seed: number, options: PlanOptions): RunPlan {
   const wanted = kinds.length === 0 ? 0 : dice.below(FAULTS_MAX + 1)
   for (let n = 0; n < wanted; n++) {
     const kind = pickKind(dice, kinds)
-    faults.push({ kind, life: dice.between(1, lives), moment: pickMoment(dice), detail: detailOf(kind, dice) })
+    faults.push({ kind, life: dice.between(1, lives), moment: pickMoment(dice, kind), detail: detailOf(kind, dice) })
   }
   const parallelism = Array.from({ length: lives + 1 }, () => dice.between(1, options.parallelismMax))
   const sameParallelism = !options.kinds.includes('parallelism')
@@ -129,8 +129,9 @@ function pickKind(dice: Dice, kinds: readonly FaultKind[]): FaultKind {
   return dice.pick(some.length === 0 ? kinds : some)
 }
 
-function pickMoment(dice: Dice): Moment {
-  if (dice.chance(0.1)) return { kind: 'record', nth: dice.between(1, 6) }
+function pickMoment(dice: Dice, kind: FaultKind): Moment {
+  // Whoever sleeps on the way to the log has looked at it, and does not know what it says when he wakes.
+  if (dice.chance(kind === 'sleep' ? 0.3 : 0.1)) return { kind: 'record', nth: dice.between(1, 6) }
   if (dice.chance(0.6)) {
     const frequent = dice.chance(0.6)
     return { kind: 'joint', joint: dice.pick(frequent ? FREQUENT : PASSED), nth: dice.between(1, frequent ? 8 : 3) }
@@ -147,7 +148,8 @@ function detailOf(kind: FaultKind, dice: Dice): Readonly<Record<string, string |
   const apis = Object.keys(API_ERRORS)
   switch (kind) {
     case 'sleep':
-      return { ms: someMs(dice, 4_000) }
+      // Long enough for another one to take over, or for anything.
+      return { ms: dice.chance(0.4) ? dice.between(300, 3_000) : someMs(dice, 4_000) }
     case 'slow-network':
       return { ms: someMs(dice, 400), writes: dice.between(1, 6) }
     case 'node-down':
