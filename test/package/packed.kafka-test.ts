@@ -88,7 +88,7 @@ describe('the packed package', () => {
     assert.deepEqual(wrong, [])
   })
 
-  it('takes little space, and brings no packages but its codecs and its checksum', (t) => {
+  it('takes little space, and brings no packages but its codecs, its checksum and YAML', (t) => {
     const modules = join(project, 'node_modules')
     const bytes = bytesBelow(modules) - bytesBelow(join(modules, 'zod'))
     t.diagnostic(`installed: ${(bytes / 1e6).toFixed(1)} MB, ours ${bytesBelow(join(modules, 'millrace')) / 1e6} MB`)
@@ -96,7 +96,7 @@ describe('the packed package', () => {
     const said = Number(/Installed, it is ([\d.]+) MB/.exec(readSource('README.md').text)?.[1])
     assert.ok(Math.abs(bytes / 1e6 - said) < 1, `the README says ${said} MB`)
     const names = readdirSync(modules).filter((name) => !name.startsWith('.'))
-    assert.deepEqual(names.sort(), ['@antoniomuso', '@napi-rs', '@node-rs', 'lz4-napi', 'millrace', 'snappy', 'zod'])
+    assert.deepEqual(names.sort(), ['@antoniomuso', '@napi-rs', '@node-rs', 'lz4-napi', 'millrace', 'snappy', 'yaml', 'zod'])
   })
 
   it('has types that a strict project can use, and the programs of the documentation are right by them', async () => {
