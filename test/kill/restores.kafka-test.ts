@@ -51,7 +51,7 @@ for (const transactionVersion of [1, 2] as const) {
             { joint: 'completed-written', nth: 1, after: 'checkpoint-failed', action: 'kill' },
           ],
         })
-        assert(await life.stopped())
+        if (!(await life.stopped())) assert.fail(`it ended before its third barrier: ${describeEnd(await life.ended)}`)
         // What the barrier closes is not acknowledged until long after the timeout.
         const [node] = server.nodes
         node?.pause()

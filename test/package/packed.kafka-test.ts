@@ -96,7 +96,16 @@ describe('the packed package', () => {
     const said = Number(/Installed, it is ([\d.]+) MB/.exec(readSource('README.md').text)?.[1])
     assert.ok(Math.abs(bytes / 1e6 - said) < 1, `the README says ${said} MB`)
     const names = readdirSync(modules).filter((name) => !name.startsWith('.'))
-    assert.deepEqual(names.sort(), ['@antoniomuso', '@napi-rs', '@node-rs', 'lz4-napi', 'millrace', 'snappy', 'yaml', 'zod'])
+    assert.deepEqual(names.sort(), [
+      '@antoniomuso',
+      '@napi-rs',
+      '@node-rs',
+      'lz4-napi',
+      'millrace',
+      'snappy',
+      'yaml',
+      'zod',
+    ])
   })
 
   it('has types that a strict project can use, and the programs of the documentation are right by them', async () => {

@@ -22,7 +22,9 @@ test('there is a planted bug for each rule', () => {
 })
 
 for (const { name, how } of PLANTED_BUGS) {
-  test(`a job that ${name.replaceAll('-', ' ')} is found out (planted ${how})`, async (context) => {
+  test(`a job that ${name.replaceAll('-', ' ')} is found out (planted ${how})`, {
+    timeout: 400_000,
+  }, async (context) => {
     for (let seed = 1; seed <= SEEDS_MAX; seed++) {
       const report = await runSeed(seed, { bug: name })
       if (report.breaches.length === 0) continue
