@@ -19,6 +19,8 @@ import {
   type WorkerDeath,
 } from './killer-plan.ts'
 
+const STOP_TAKES_MS = 200
+
 const SHARED = 'millrace.kill-test'
 /** What the threads of a process share: checkpoints completed, whose turn it is, and from here on a word for each worker. */
 const COMPLETED = 0
@@ -136,6 +138,8 @@ function act(rule: KillerRule, plan: KillerPlan, message: JointMessage): void {
       break
     case 'stop':
       process.kill(process.pid, 'SIGSTOP')
+      // Another thread may be the one that takes the signal, a little later: nothing passes this joint before it does.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, STOP_TAKES_MS)
       break
     case 'throw':
       word.throwNext = true

@@ -42,17 +42,17 @@ for (const transactionVersion of [1, 2] as const) {
     after(() => server.close())
 
     it('checkpoints that time out, then one that completes, then a kill', async () => {
-      const configuration = { ...TOLERANT, 'execution.checkpointing.timeout': 2_000 }
+      const configuration = { ...TOLERANT, 'execution.checkpointing.timeout': 5_000 }
       // Slow, so that there is input left at the third barrier, however long the checkpoints before it take.
       await withScene({ configuration, recordsPerCheckpoint: 60 }, async (scene) => {
         const life = scene.start({
           rules: [
-            { joint: 'barrier-sent', nth: 5, action: 'stop' },
+            { joint: 'all-ended', nth: 2, action: 'stop' },
             { joint: 'completed-written', nth: 1, after: 'checkpoint-failed', action: 'kill' },
           ],
         })
         if (!(await life.stopped())) assert.fail(`it ended before its third barrier: ${describeEnd(await life.ended)}`)
-        // What the barrier closes is not acknowledged until long after the timeout.
+        // What is written from here on is not acknowledged until long after the timeouts of the checkpoints that follow.
         const [node] = server.nodes
         node?.pause()
         try {
