@@ -116,7 +116,13 @@ export const LONG = {
   twoRestart: { ...QUIET, name: 'two processes, a restart', records: 1, periodic: 1, processes: 2, taskFailures: 1 },
   twoExpiry: { ...QUIET, name: 'two processes, an expiry', records: 1, periodic: 1, processes: 2, expiries: 1 },
   twoOverlap: { ...QUIET, name: 'two processes, two checkpoints at once', records: 1, concurrent: 2, processes: 2 },
-  twoPrune: { ...QUIET, name: 'two processes, a log that is pruned', processes: 2, prunings: 1 },
+  twoPrune: {
+    ...QUIET,
+    name: 'two processes, three checkpoints, a log that is pruned',
+    records: 1,
+    processes: 2,
+    prunings: 1,
+  },
 } as const satisfies Readonly<Record<string, Shape>>
 
 /** Large ones in which both versions take the same steps are tried in one of them, unless there is time. */
