@@ -46,6 +46,7 @@ interface Sealed {
 }
 
 const BREACHES_MAX = 20
+const OPEN: readonly string[] = ['Ongoing', 'PrepareCommit', 'PrepareAbort']
 
 export class Rules implements WireListener {
   readonly log: LogView
@@ -338,10 +339,10 @@ export class Rules implements WireListener {
     this.#look(17)
     const open = this.#simulation.broker
       .transactions()
-      .find((one) => one.state === 'Ongoing' && this.#parts(one.transactionalId) !== undefined)
+      .find((one) => OPEN.includes(one.state) && this.#parts(one.transactionalId) !== undefined)
     if (open === undefined) return
     this.#foreign.add(open.transactionalId)
-    if (this.#modes.get(process) === 'fresh') return
+    if (open.state !== 'Ongoing' || this.#modes.get(process) === 'fresh') return
     this.#broken(17, `the job begins in an empty directory although ${open.transactionalId} is open`)
   }
 
