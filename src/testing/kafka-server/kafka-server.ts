@@ -151,7 +151,7 @@ export class KafkaServer implements AsyncDisposable {
     return ports.map((port) => `127.0.0.1:${port}`).join(',')
   }
 
-  /** Creates a topic and waits until every running node knows a leader for each partition. */
+  /** Creates a topic and waits until every running node knows a leader for each partition, and each leader serves. */
   async createTopic(topic: string, options: TopicOptions = {}): Promise<void> {
     const partitions = options.partitions ?? 1
     const replicationFactor = options.replicationFactor ?? Math.min(3, this.nodes.length)
@@ -160,6 +160,10 @@ export class KafkaServer implements AsyncDisposable {
     await this.#waitForTopic(topic, `to know all ${partitions} partitions of the topic ${topic}`, (answer) => {
       return answer?.error === 0 && answer.readyPartitions >= partitions
     })
+    // A broker publishes new metadata before its replicas take up their work. A producer with several requests in flight
+    // that writes in between has its first batch refused and a later one appended, because a partition that knows no
+    // producer takes any sequence number; Java's producer then repeats the first one until its delivery times out.
+    await this.java.offsets(topic, 'latest')
   }
 
   /** Deletes a topic and waits until no running node knows it any more. */
