@@ -16,6 +16,16 @@ function temporary(context: TestContext): string {
 
 const isStorageFailed = (error: unknown): boolean => MillraceError.is(error) && error.code === 'STORAGE_FAILED'
 
+test('a new object is there whole when its writing resolved, never replaces another, and shares its folder with others', async (context) => {
+  const storage = new DirectoryStorage(temporary(context))
+  const pieces = [Buffer.from('one'), Buffer.alloc(3 * 1024 * 1024, 7), Buffer.from('two')]
+  await Promise.all([storage.writeNew('chk/state', pieces), storage.writeNew('chk/meta', Buffer.from('m'))])
+  assert.deepEqual(await storage.list('chk'), ['meta', 'state'])
+  assert.deepEqual(await storage.read('chk/state'), Buffer.concat(pieces))
+  await assert.rejects(storage.writeNew('chk/meta', Buffer.from('other')), isStorageFailed)
+  assert.deepEqual(await storage.read('chk/meta'), Buffer.from('m'))
+})
+
 test('what was written is read back, in folders that are made as needed; what is absent is undefined', async (context) => {
   const root = join(temporary(context), 'not/yet/there')
   const storage = new DirectoryStorage(root)

@@ -1,7 +1,8 @@
 /**
  * Storage in a directory of a POSIX file system. A write goes to a temporary name, is fsynced, takes its final name by
  * rename (or by link where it must not replace anything), and then the directory is fsynced: after a power cut the object
- * is there whole or not at all. Temporary names begin with a dot and end in `.tmp`; readers never see them.
+ * is there whole or not at all. Temporary names begin with a dot and end in `.tmp`; readers never see them. Only what nobody looks
+ * for yet (`writeNew`) has its final name from the start.
  */
 
 import { randomBytes } from 'node:crypto'
@@ -67,6 +68,24 @@ export class DirectoryStorage implements Storage {
     }
   }
 
+  async writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
+    try {
+      const target = this.#at(path)
+      const directory = this.#directory(dirname(target))
+      await directory.made
+      const file = await open(target, 'wx')
+      try {
+        for (const chunk of chunksOf(content)) await file.writeFile(chunk)
+        // At once, as the file system can then do it in one go.
+        await Promise.all([file.sync(), syncDirectory(dirname(target)), directory.durable])
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      throw this.#failed('write', path, error)
+    }
+  }
+
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
     try {
       const target = this.#at(path)
@@ -77,12 +96,11 @@ export class DirectoryStorage implements Storage {
       try {
         await link(temporary, target)
       } catch (error) {
+        await unlink(temporary)
         if (!isCode(error, 'EEXIST')) throw error
         return 'exists'
-      } finally {
-        await unlink(temporary)
       }
-      await syncDirectory(dirname(target))
+      await Promise.all([unlink(temporary), syncDirectory(dirname(target))])
       return 'created'
     } catch (error) {
       throw this.#failed('create', path, error)

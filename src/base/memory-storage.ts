@@ -26,6 +26,10 @@ export class MemoryStorage implements Storage {
     this.#objects.set(path, content instanceof Uint8Array ? Buffer.from(content) : Buffer.concat(content))
   }
 
+  writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
+    return this.write(path, content)
+  }
+
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
     if (this.#objects.has(path)) return 'exists'
     this.#objects.set(path, Buffer.from(bytes))

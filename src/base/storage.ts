@@ -21,6 +21,11 @@ export interface Storage {
    * never a part. The pieces are not touched until it resolves.
    */
   write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>
+  /**
+   * Writes an object that is new and that nobody looks for before this resolves. Until then a part of it may be there, also
+   * after a crash; in turn it may be cheaper than `write`. The pieces are not touched until it resolves.
+   */
+  writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>
   /** Writes the object only if there is none: exactly one of several concurrent writers is told 'created'. */
   putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>
   /** Removes an object, or a folder with all below it; nothing happens when it is absent. */

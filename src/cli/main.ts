@@ -4,6 +4,7 @@
  * wrong is told on standard error as one message for a person, never as a bare stack trace.
  */
 import { readFileSync } from 'node:fs'
+import { enableCompileCache } from 'node:module'
 import { MillraceError } from '../base/index.ts'
 import { parseCommandLine } from './arguments.ts'
 import { exitCodeOf, textOfError } from './error-text.ts'
@@ -57,6 +58,8 @@ function fail(error: unknown): never {
   process.exit(exitCodeOf(error))
 }
 
+// Most of a start is compiling, and for a job in TypeScript loading what takes its types away: kept for the next start.
+enableCompileCache()
 process.on('uncaughtException', fail)
 process.on('unhandledRejection', fail)
 main(process.argv.slice(2)).then((code) => process.exit(code), fail)

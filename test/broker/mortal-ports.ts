@@ -92,6 +92,7 @@ export class MortalLife {
       read: (path) => call(() => real.read(path)),
       list: (folder) => call(() => real.list(folder)),
       write: (path, bytes) => call(() => real.write(path, bytes)),
+      writeNew: (path, bytes) => call(() => real.writeNew(path, bytes)),
       putIfAbsent: (path, bytes) => call(() => real.putIfAbsent(path, bytes)),
       remove: (path) => call(() => real.remove(path)),
       lock: async (name) => {

@@ -270,6 +270,7 @@ function mortalStorage(life: Incarnation, disk: MemoryStorage): Storage {
     read: (path) => through(() => disk.read(path)),
     list: (folder) => faulty('list', folder, () => disk.list(folder)),
     write: (path, bytes) => faulty('write', path, () => disk.write(path, bytes)),
+    writeNew: (path, bytes) => faulty('write', path, () => disk.writeNew(path, bytes)),
     putIfAbsent: (path, bytes) => faulty('put', path, () => disk.putIfAbsent(path, bytes)),
     remove: (path) => through(() => disk.remove(path)),
     // Another machine's lock is not seen: safety must not rest on it.

@@ -122,7 +122,7 @@ function sharedFolders(storage: Storage): Storage {
   return {
     ...storage,
     read: (path) => storage.read(sharedFolder(path)),
-    write: (path, bytes) => storage.write(sharedFolder(path), bytes),
+    writeNew: (path, bytes) => storage.writeNew(sharedFolder(path), bytes),
     remove: (path) => storage.remove(sharedFolder(path)),
   }
 }

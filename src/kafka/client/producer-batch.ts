@@ -19,7 +19,7 @@ export class ProducerBatch {
   /** What it counts for in the producer's memory. */
   capacity: number
   inFlight = false
-  /** Wanted to leave as soon as nothing is on its way before it. */
+  /** Wanted to leave as soon as nothing is on its way to its leader. */
   nudged = false
   attempts = 0
   baseSequence = -1

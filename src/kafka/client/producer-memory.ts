@@ -10,7 +10,7 @@
  */
 import { BatchWriter } from '../records/batch-writer.ts'
 
-/** Where a BatchWriter begins; it doubles from here. */
+/** The smallest buffer of a writer; others are this doubled so many times. */
 const SMALLEST = 16 * 1024
 const RESTING_SHARE = 0.25
 
@@ -45,19 +45,21 @@ export class ProducerMemory {
     return SMALLEST << this.#doublings(sizeBytes)
   }
 
-  /** A writer for about so many bytes: the smallest resting one that holds them, else the largest, else a new one. */
+  /**
+   * A writer for about so many bytes: a resting one of that size, else a new one. A smaller one that rests would be grown by
+   * doubling, and its old buffers, together as large again, would be garbage that is collected late.
+   */
   take(expectedBytes: number): { readonly writer: BatchWriter; readonly capacity: number } {
-    const wanted = this.#doublings(Math.min(expectedBytes, this.#batchBytes))
-    for (let doublings = wanted; doublings >= 0; doublings--) {
-      const writer = this.#resting[doublings]?.pop()
-      if (writer === undefined) continue
-      const capacity = SMALLEST << doublings
+    const doublings = this.#doublings(Math.min(expectedBytes, this.#batchBytes))
+    const capacity = SMALLEST << doublings
+    this.#usedBytes += capacity
+    const resting = this.#resting[doublings]?.pop()
+    if (resting !== undefined) {
       this.#restingBytes -= capacity
-      this.#usedBytes += capacity
-      return { writer, capacity }
+      return { writer: resting, capacity }
     }
-    this.#usedBytes += SMALLEST
-    return { writer: new BatchWriter(this.#batchBytes), capacity: SMALLEST }
+    this.#makeRoom()
+    return { writer: new BatchWriter(this.#batchBytes, capacity), capacity }
   }
 
   /** A writer that was given out has grown. */

@@ -84,6 +84,13 @@ export class ProducerSender {
     return count
   }
 
+  /** Nothing waits in this lane, and nothing is on its way to its leader. */
+  isIdle(lane: ProducerLane): boolean {
+    if (lane.pending.length > 0) return false
+    const leader = this.#cluster.metadata.leader(lane.topic, lane.partition)
+    return leader === undefined || (this.#brokers.get(leader.nodeId)?.inFlight ?? 0) === 0
+  }
+
   /** A batch was closed and stands in its lane. */
   closed(batch: ProducerBatch): void {
     this.#readyBytes += batch.sizeBytes

@@ -435,7 +435,7 @@ test('linger.ms sends what is there by one timer, and a full batch goes at once'
   await producer.close({ discard: true })
 })
 
-test('nudge sends at once to partitions that nothing is on its way to, and to the others when that is acknowledged', async () => {
+test('nudge sends at once where nothing is on its way to the broker, and the rest when that is acknowledged', async () => {
   const cluster = new DoubleCluster({ t: 2 }, 1)
   const producer = new Producer(cluster, { ...OPTIONS, lingerMs: 10_000 })
   await appendAll(producer, 't', 0, ['a'])
@@ -459,6 +459,28 @@ test('nudge sends at once to partitions that nothing is on its way to, and to th
   await appendAll(producer, 't', 0, ['held back'])
   await cluster.clock.advance(500)
   assert.equal(producer.metrics().batches, batches + 2, 'who is not nudged waits for linger.ms')
+  await producer.close({ discard: true })
+})
+
+test('nudged batches of several partitions leave in one request when nothing is on its way to their broker', async () => {
+  const cluster = new DoubleCluster({ t: 3 }, 1)
+  const producer = new Producer(cluster, { ...OPTIONS, lingerMs: 10_000 })
+  for (let p = 0; p < 3; p++) await appendAll(producer, 't', p, ['known'])
+  producer.nudge()
+  for (let turn = 0; turn < 3; turn++) await cluster.clock.advance(100)
+  const { requests } = producer.metrics()
+  cluster.fate = () => ({ delayMs: 100 })
+  await appendAll(producer, 't', 0, ['a'])
+  producer.nudge()
+  await appendAll(producer, 't', 1, ['b'])
+  producer.nudge()
+  await appendAll(producer, 't', 2, ['c'])
+  producer.nudge()
+  await cluster.clock.advance(50)
+  assert.equal(producer.metrics().requests, requests + 1, 'one is on its way to the broker, the rest gathers')
+  for (let turn = 0; turn < 3; turn++) await cluster.clock.advance(100)
+  assert.deepEqual([cluster.log('t/1').values.at(-1), cluster.log('t/2').values.at(-1)], ['b', 'c'])
+  assert.equal(producer.metrics().requests, requests + 2)
   await producer.close({ discard: true })
 })
 

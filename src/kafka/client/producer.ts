@@ -67,6 +67,8 @@ export class Producer {
   #lingerTimer: Timer | undefined
   #failure: MillraceError | undefined
   #batches = 0
+  /** An open batch wants to leave. */
+  #nudged = false
   #recordsClosed = 0
   #recordsAcknowledged = 0
   #sendTimeMs = -1
@@ -140,14 +142,15 @@ export class Producer {
   }
 
   /**
-   * Closes batches that wait for more records, of partitions that nothing is on its way to: for callers that have no more
-   * records now. Where a batch is under way, what gathers meanwhile leaves when it is acknowledged (as Nagle's algorithm has
-   * it), so that many calls do not make many small batches.
+   * Closes batches that wait for more records, where nothing is on its way to their leader: for callers that have no more
+   * records now. What gathers while a request is under way leaves when that is acknowledged, for all partitions together (as Nagle's
+   * algorithm has it), so that many calls do not make many small requests: on a busy machine that, not the waiting, is what latency
+   * comes from. `linger.ms` stays the longest wait.
    */
   nudge(): void {
     for (const batch of this.#open) {
-      if (batch.lane.pending.length === 0) this.#closeBatch(batch.lane)
-      else batch.nudged = true
+      if (this.#sender.isIdle(batch.lane)) this.#closeBatch(batch.lane)
+      else batch.nudged = this.#nudged = true
     }
   }
 
@@ -356,12 +359,22 @@ export class Producer {
     this.#sendTimeMs = this.#cluster.ports.clock.monotonic() - batch.openedAtMs
     // The broker has read the whole request, so nobody reads these bytes any more.
     this.#memory.give(batch.writer, batch.capacity, this.#options.acks !== 0)
-    const { scope, lane } = batch
-    if (lane.open?.nudged === true && lane.pending.length === 0) this.#closeBatch(lane)
+    const { scope } = batch
+    if (this.#nudged) this.#closeNudged()
     scope.outstanding--
     if (scope.outstanding > 0 || !scope.sealed) return
     this.#unsettled.delete(scope)
     scope.settleIfDone()
+  }
+
+  #closeNudged(): void {
+    let left = false
+    for (const { nudged, lane } of this.#open) {
+      if (!nudged) continue
+      if (this.#sender.isIdle(lane)) this.#closeBatch(lane)
+      else left = true
+    }
+    this.#nudged = left
   }
 
   #split(batch: ProducerBatch): readonly ProducerBatch[] {

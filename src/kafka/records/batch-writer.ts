@@ -56,11 +56,14 @@ export class BatchWriter {
   #closed = false
   #expectAscii = true
 
-  /** `bytesMax` is Kafka's batch.size; the buffer grows up to it as needed, and beyond it only for one single record. */
-  constructor(bytesMax: number) {
+  /**
+   * `bytesMax` is Kafka's batch.size; the buffer begins with `initialBytes` and grows up to `bytesMax` as needed, beyond it
+   * only for one single record.
+   */
+  constructor(bytesMax: number, initialBytes: number = INITIAL_BYTES) {
     this.#bytesMax = bytesMax
     this.#limit = bytesMax
-    this.#buffer = asTextBuffer(Buffer.allocUnsafeSlow(Math.min(INITIAL_BYTES, bytesMax + layout.HEADER_BYTES)))
+    this.#buffer = asTextBuffer(Buffer.allocUnsafeSlow(Math.min(initialBytes, bytesMax + layout.HEADER_BYTES)))
   }
 
   /** Of the batch so far, uncompressed, with its header; of a closed batch, what will be sent. */

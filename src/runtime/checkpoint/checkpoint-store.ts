@@ -33,7 +33,7 @@ export class CheckpointStore {
     const pieces = content.parts.map((part) => part.bytes)
     // At once, and in any order: neither counts before the log says that the checkpoint completed.
     const [, metadata] = await both(
-      this.#storage.write(`${folder}/state`, pieces).then(() => joint('snapshot-written', { checkpoint })),
+      this.#storage.writeNew(`${folder}/state`, pieces).then(() => joint('snapshot-written', { checkpoint })),
       this.#writeMetadata(folder, content, pieces),
     )
     const stateBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
@@ -42,7 +42,7 @@ export class CheckpointStore {
 
   async #writeMetadata(folder: string, content: CheckpointContent, pieces: readonly Uint8Array[]): Promise<Buffer> {
     const metadata = encodeMetadata(content, await digestOf(pieces, this.#clock))
-    await this.#storage.write(`${folder}/_metadata`, metadata)
+    await this.#storage.writeNew(`${folder}/_metadata`, metadata)
     joint('metadata-written', { checkpoint: content.checkpoint })
     return metadata
   }

@@ -25,6 +25,7 @@ export class CrashingWorld {
       read: (path) => this.#alive(() => storage.read(path)),
       list: (folder) => this.#alive(() => storage.list(folder)),
       write: (path, bytes) => this.#alive(() => storage.write(path, bytes)),
+      writeNew: (path, bytes) => this.#alive(() => storage.writeNew(path, bytes)),
       putIfAbsent: (path, bytes) => this.#alive(() => storage.putIfAbsent(path, bytes)),
       remove: (path) => this.#alive(() => storage.remove(path)),
       lock: (name) => this.#alive(() => this.#lock(storage, name)),

@@ -1,7 +1,6 @@
 /**
  * The disk of a simulation as the Storage of each process. What resolved is durable. What was under way when its process died
- * may have happened or not, and a whole object that nobody was told of may lie there torn: more than the port allows, because
- * nothing may rest on it. A conditional put happens whole or not at all.
+ * may have happened or not; a new object that nobody was told of may lie there torn. A conditional put happens whole or not at all.
  */
 import { MillraceError, type Storage } from '../../base/index.ts'
 import type { Dice } from './dice.ts'
@@ -48,6 +47,10 @@ export class SimulatedDisk {
       read: (path) => this.#do(process, 'read', path, () => this.objects.get(path)),
       list: (folder) => this.#do(process, 'list', folder, () => this.list(folder)),
       write: (path, content) => {
+        const whole = content instanceof Uint8Array ? Buffer.from(content) : Buffer.concat(content)
+        return this.#do(process, 'write', path, () => void this.objects.set(path, whole))
+      },
+      writeNew: (path, content) => {
         const whole = content instanceof Uint8Array ? Buffer.from(content) : Buffer.concat(content)
         return this.#do(process, 'write', path, (torn) => {
           this.objects.set(path, torn ? whole.subarray(0, whole.length >> 1) : whole)
