@@ -36,14 +36,13 @@ export class FetcherBroker {
 
 /**
  * One response with data; it counts against its broker until its last part was walked or dropped. Its memory is then given
- * back to the connection, unless a view of it was handed out, which may be kept for ever.
+ * back to the connection: what was handed out of it are copies.
  */
 export class HeldResponse {
   readonly #broker: FetcherBroker
   readonly #connection: Pick<FetcherConnection, 'giveBack'>
   #parts = 0
   #memory: ArrayBufferLike | undefined
-  #viewed = false
 
   constructor(broker: FetcherBroker, connection: Pick<FetcherConnection, 'giveBack'>) {
     this.#broker = broker
@@ -55,13 +54,12 @@ export class HeldResponse {
     if (this.#parts++ === 0) this.#broker.responsesHeld++
   }
 
-  /** `viewed`: views of this part's bytes were handed out. */
-  release(viewed: boolean): FetcherBroker | undefined {
-    this.#viewed ||= viewed
+  /** A part of it was walked or dropped. Answers the broker when it was the last one. */
+  release(): FetcherBroker | undefined {
     assert(this.#parts > 0, 'a part of a response is released once')
     if (--this.#parts > 0) return undefined
     this.#broker.responsesHeld--
-    if (this.#memory !== undefined && !this.#viewed) this.#connection.giveBack(this.#memory)
+    if (this.#memory !== undefined) this.#connection.giveBack(this.#memory)
     this.#memory = undefined
     return this.#broker
   }

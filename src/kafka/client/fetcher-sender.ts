@@ -74,8 +74,8 @@ export class FetcherSender {
   }
 
   /** Part of a response was walked or dropped. */
-  released(held: HeldResponse, viewed: boolean): void {
-    const broker = held.release(viewed)
+  released(held: HeldResponse): void {
+    const broker = held.release()
     if (broker !== undefined) this.#ask(broker)
   }
 

@@ -291,10 +291,9 @@ export class Fetcher {
       current.part.state.positionEpoch = current.endEpoch
     }
     this.#count(current.part.state)
-    const viewed = this.#reader.viewed
     // Its memory may be used again from now on: nothing can be read through the reader any more.
     this.#reader.reset('', -1, EMPTY, 0)
-    this.#sender.released(current.part.held, viewed)
+    this.#sender.released(current.part.held)
   }
 
   #count({ topic, partition, logStartOffset, position }: FetcherPartition): void {
@@ -337,7 +336,7 @@ export class Fetcher {
     const { state } = part
     this.#restart(state, state.position, state.positionEpoch)
     const error = damage(state, part.records)
-    this.#sender.released(part.held, false)
+    this.#sender.released(part.held)
     if (++state.checksumFailures < CHECKSUM_TRIES) {
       this.#sender.changed(state)
       return undefined
@@ -386,7 +385,7 @@ export class Fetcher {
     }
     if (kept.length === this.#ready.length) return
     this.#ready = kept
-    for (const part of dropped) this.#sender.released(part.held, false)
+    for (const part of dropped) this.#sender.released(part.held)
   }
 }
 

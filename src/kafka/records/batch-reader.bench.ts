@@ -52,15 +52,15 @@ const uses: Record<string, (reader: BatchReader) => number> = {
     return (reader.keyString()?.length ?? 0) + (reader.transientValueString()?.length ?? 0)
   },
   'utf8Slice, no proof': (reader) => {
-    const start = reader.valueStart
-    return (reader.bytes as Buffer & { utf8Slice(a: number, b: number): string }).utf8Slice(
+    const start = reader.valueStart - reader.viewedStart
+    return (reader.viewed as Buffer & { utf8Slice(a: number, b: number): string }).utf8Slice(
       start,
       start + reader.valueLength,
     ).length
   },
   'toString, no proof': (reader) => {
-    const start = reader.valueStart
-    return reader.bytes.toString('utf8', start, start + reader.valueLength).length
+    const start = reader.valueStart - reader.viewedStart
+    return reader.viewed.toString('utf8', start, start + reader.valueLength).length
   },
 }
 

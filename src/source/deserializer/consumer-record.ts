@@ -1,7 +1,6 @@
 /**
- * A record as Kafka's consumers know it, made only for schemas that ask for whole records. Key and value are views of the
- * fetched bytes and are cut out when first looked at; fetched bytes are never written to again, so a record may be kept, but
- * keeping it keeps its whole fetch alive: copy what you keep.
+ * A record as Kafka's consumers know it, made only for schemas that ask for whole records. Key and value are cut out when first
+ * looked at, of a copy of up to 64 KB of fetched bytes that nobody writes to: a record may be kept, and keeps that much alive.
  */
 import type { RecordHeader, RecordView, TimestampType } from '../../kafka/index.ts'
 
@@ -37,9 +36,9 @@ export class ConsumerRecord {
     this.serializedKeySize = view.keyLength
     this.serializedValueSize = view.valueLength
     this.#offset = view.offset
-    this.#bytes = view.bytes
-    this.#keyStart = view.keyStart
-    this.#valueStart = view.valueStart
+    this.#bytes = view.viewed
+    this.#keyStart = view.keyStart - view.viewedStart
+    this.#valueStart = view.valueStart - view.viewedStart
   }
 
   get offset(): bigint {
