@@ -25,7 +25,7 @@ import {
   millrace,
 } from './contenders.ts'
 import { fillInputs } from './inputs.ts'
-import { type CaseResult, reportOf } from './report.ts'
+import { reportOf } from './report.ts'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 
@@ -87,30 +87,33 @@ function contendersOf(one: Case, broker: Broker, anchors: string | undefined): C
   return found
 }
 
-async function runCase(
-  one: Case,
-  contenders: readonly Contender[],
+interface Rivalry {
+  readonly name: string
+  readonly contenders: readonly Contender[]
+  readonly lines: Map<string, Line[]>
+}
+
+/** One run of each contender; failures are written down and told by the exit code. */
+async function runOnce(
+  { name, lines, contenders }: Rivalry,
+  rep: number,
   write: (line: object) => void,
-): Promise<CaseResult> {
-  const lines = new Map<string, Line[]>(contenders.map(({ name }) => [name, []]))
-  for (let rep = 1; rep <= Number(options.reps); rep++) {
-    for (const contender of contenders) {
-      const load = loadavg()[0]
-      try {
-        const line = await contender.run()
-        lines.get(contender.name)?.push(line)
-        write({ case: one.name, rep, at: new Date().toISOString(), load: Number(load?.toFixed(2)), ...line })
-        const figure = line.records_per_s?.toLocaleString('en-US') ?? `p50 ${line.p50_ms} p99 ${line.p99_ms}`
-        process.stderr.write(`${one.name} ${contender.name} ${rep}: ${figure}\n`)
-      } catch (error) {
-        process.exitCode = 1
-        const message = error instanceof Error ? error.message : String(error)
-        write({ case: one.name, rep, contender: contender.name, error: message.slice(0, 2_000) })
-        process.stderr.write(`${one.name} ${contender.name} ${rep} FAILED: ${message}\n`)
-      }
+): Promise<void> {
+  for (const contender of contenders) {
+    const load = loadavg()[0]
+    try {
+      const line = await contender.run()
+      lines.get(contender.name)?.push(line)
+      write({ case: name, rep, at: new Date().toISOString(), load: Number(load?.toFixed(2)), ...line })
+      const figure = line.records_per_s?.toLocaleString('en-US') ?? `p50 ${line.p50_ms} p99 ${line.p99_ms}`
+      process.stderr.write(`${name} ${contender.name} ${rep}: ${figure}\n`)
+    } catch (error) {
+      process.exitCode = 1
+      const message = error instanceof Error ? error.message : String(error)
+      write({ case: name, rep, contender: contender.name, error: message.slice(0, 2_000) })
+      process.stderr.write(`${name} ${contender.name} ${rep} FAILED: ${message}\n`)
     }
   }
-  return { name: one.name, lines }
 }
 
 function resultsFile(): string {
@@ -168,9 +171,15 @@ async function compare(broker: Broker): Promise<void> {
   const file = resultsFile()
   const write = (line: object): void => appendFileSync(file, `${JSON.stringify(line)}\n`)
   write(headLine())
-  const results: CaseResult[] = []
-  for (const one of cases) results.push(await runCase(one, contendersOf(one, broker, anchors), write))
-  process.stdout.write(`${reportOf(results)}\n`)
+  const rivalries = cases.map((one): Rivalry => {
+    const contenders = contendersOf(one, broker, anchors)
+    return { name: one.name, contenders, lines: new Map(contenders.map(({ name }) => [name, []])) }
+  })
+  // The workloads by turns as well, because W3 is also compared with W2, and a machine's speed changes within minutes.
+  for (let rep = 1; rep <= Number(options.reps); rep++) {
+    for (const rival of rivalries) await runOnce(rival, rep, write)
+  }
+  process.stdout.write(`${reportOf(rivalries)}\n`)
   if (existsSync(file)) process.stderr.write(`every run: ${file}\n`)
 }
 
