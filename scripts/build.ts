@@ -18,6 +18,7 @@ const { values } = parseArgs({ options: { out: { type: 'string' }, api: { type: 
 const dist: string = values.out === undefined ? join(root, 'dist') : resolve(values.out)
 const NOT_PUBLISHED = [
   'src/**/*.test.ts',
+  'src/**/*.sim-test.ts',
   'src/**/*.kafka-test.ts',
   'src/**/*.fuzz.ts',
   'src/**/*.bench.ts',

@@ -1,8 +1,8 @@
 /**
  * Runs the tests on Node's own runner, all chosen files in one run, so that its summary is the last thing printed.
  *
- *     node scripts/test.ts all     what CI runs: unit tests, short fuzz runs, the simulator and the tests against real Kafka
- *     node scripts/test.ts unit    the part without brokers; green in under a minute
+ *     node scripts/test.ts all     what CI runs: unit tests, short fuzz runs, simulator, threads, processes, and the tests against real Kafka
+ *     node scripts/test.ts unit    what needs neither brokers nor patience, short fuzz runs included; green in under a minute
  *     node scripts/test.ts long    everything again, with MILLRACE_LONG=1 for the tests that then go deeper
  *     ... [PATH or NAME]...        only files whose path contains one of these
  */
@@ -11,11 +11,9 @@ import { globSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 
 const ROOT: string = fileURLToPath(new URL('..', import.meta.url))
-const KINDS: Readonly<Record<string, readonly string[]>> = {
-  unit: ['test', 'fuzz'],
-  all: ['test', 'fuzz', 'sim-test', 'kafka-test'],
-  long: ['test', 'fuzz', 'sim-test', 'kafka-test'],
-}
+/** By suffix: pure and quick; seeded; simulator, model, threads, processes and whole jobs in this process; real brokers. */
+const ALL: readonly string[] = ['test', 'fuzz', 'sim-test', 'kafka-test']
+const KINDS: Readonly<Record<string, readonly string[]>> = { unit: ['test', 'fuzz'], all: ALL, long: ALL }
 /** A single test that takes longer hangs; tests that may take longer say so themselves. */
 const TIMEOUT_MS = { normal: 120_000, long: 1_800_000 }
 

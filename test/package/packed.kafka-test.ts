@@ -84,7 +84,9 @@ describe('the packed package', () => {
     ]) {
       assert.ok(files.includes(`package/dist/${needed}`), `${needed} is missing`)
     }
-    const wrong = files.filter((path) => /\.(?:test|test-[\w-]+|kafka-test|fuzz|bench|fixture)\.|\.map$/.test(path))
+    const wrong = files.filter((path) =>
+      /\.(?:(?:sim-|kafka-)?test|test-[\w-]+|fuzz|bench|fixture)\.|\.map$/.test(path),
+    )
     assert.deepEqual(wrong, [])
   })
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -15,8 +15,11 @@ const LIFE_MS = 60_000
 /** Promised are 3 s; here other tests have the processors too. */
 const FIRST_OUTPUT_MS = 10_000
 
-const scratch = mkdtempSync(join(tmpdir(), 'millrace-demo-test-'))
-after(() => rmSync(scratch, { recursive: true, force: true }))
+const root = mkdtempSync(join(tmpdir(), 'millrace-demo-test-'))
+/** Of temporary files, where nothing may be left; what Node keeps of compiled sources lies beside it. */
+const scratch = join(root, 'tmp')
+mkdirSync(scratch)
+after(() => rmSync(root, { recursive: true, force: true }))
 
 interface Run {
   readonly child: ChildProcess
@@ -28,7 +31,7 @@ const demo = (args: readonly string[]): Run => started([MAIN, 'demo', ...args])
 
 function started(args: readonly string[]): Run {
   const child = spawn(process.execPath, [...args], {
-    env: { ...process.env, TMPDIR: scratch },
+    env: { ...process.env, TMPDIR: scratch, NODE_COMPILE_CACHE: join(root, 'compiled') },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''
