@@ -4,13 +4,7 @@
  */
 import type { Collector, FlatMapFunction, Operator, OperatorContext, OperatorFactory, Output } from '../core/index.ts'
 import { ChainCollector } from './chain-collector.ts'
-import {
-  closeUserFunction,
-  isThenable,
-  openUserFunction,
-  userFunctionAsync,
-  userFunctionFailed,
-} from './user-function.ts'
+import { closeUserFunction, isThenable, openUserFunction, userFunctionAsync } from './user-function.ts'
 
 /** `void` and not only `undefined`: a function without a `return` is the common case, an async one must not fit. */
 export type FlatMapResult<Out> =
@@ -53,7 +47,7 @@ export class FlatMapOperator<In, Out> implements Operator<In> {
     try {
       result = call(value, collector)
     } catch (error) {
-      throw collector.failed ? collector.failure : userFunctionFailed(this.#context, 'flatMap', error)
+      throw collector.failureOf('flatMap', error)
     } finally {
       collector.open = false
     }

@@ -25,14 +25,7 @@ import {
 } from '../core/index.ts'
 import { ChainCollector } from './chain-collector.ts'
 import { FunctionState, SubtaskState } from './function-state.ts'
-import {
-  closeUserFunction,
-  functionContext,
-  isThenable,
-  openUserFunction,
-  userFunctionAsync,
-  userFunctionFailed,
-} from './user-function.ts'
+import { closeUserFunction, functionContext, openUserFunction } from './user-function.ts'
 
 export function keyedProcessOperator<K extends Key, In, Out>(
   fn: KeyedProcessFunction<K, In, Out>,
@@ -80,12 +73,11 @@ export class KeyedProcessOperator<K extends Key, In, Out> implements Operator<In
     try {
       result = this.#fn.processElement(value, this.#given, collector)
     } catch (error) {
-      throw collector.failed ? collector.failure : userFunctionFailed(this.#context, 'processElement', error)
+      throw collector.failureOf('processElement', error)
     } finally {
       collector.open = false
     }
-    if (collector.failed) throw collector.failure
-    if (isThenable(result)) throw userFunctionAsync(this.#context, 'processElement', result)
+    collector.refuse('processElement', result)
   }
 
   emitWatermark(timestamp: number): void {
@@ -114,14 +106,13 @@ export class KeyedProcessOperator<K extends Key, In, Out> implements Operator<In
     try {
       result = this.#fn.onTimer(timestamp, this.#given, collector)
     } catch (error) {
-      throw collector.failed ? collector.failure : userFunctionFailed(this.#context, 'onTimer', error)
+      throw collector.failureOf('onTimer', error)
     } finally {
       collector.open = false
       this.#given.timer = undefined
       time.timestamp = before
     }
-    if (collector.failed) throw collector.failure
-    if (isThenable(result)) throw userFunctionAsync(this.#context, 'onTimer', result)
+    collector.refuse('onTimer', result)
   }
 
   #openContext(): KeyedProcessFunctionContext {

@@ -17,14 +17,7 @@ import {
 } from '../core/index.ts'
 import { ChainCollector } from './chain-collector.ts'
 import { FunctionState, SubtaskState } from './function-state.ts'
-import {
-  closeUserFunction,
-  functionContext,
-  isThenable,
-  openUserFunction,
-  userFunctionAsync,
-  userFunctionFailed,
-} from './user-function.ts'
+import { closeUserFunction, functionContext, openUserFunction } from './user-function.ts'
 
 export type ProcessCallback<In, Out> =
   | ((value: In, context: ProcessContext, out: Collector<Out>) => ProcessResult)
@@ -79,12 +72,11 @@ export class ProcessOperator<In, Out> implements Operator<In> {
     try {
       result = call(value, this.#given, collector)
     } catch (error) {
-      throw collector.failed ? collector.failure : userFunctionFailed(this.#context, 'process', error)
+      throw collector.failureOf('process', error)
     } finally {
       collector.open = false
     }
-    if (collector.failed) throw collector.failure
-    if (isThenable(result)) throw userFunctionAsync(this.#context, 'process', result)
+    collector.refuse('process', result)
   }
 
   emitWatermark(timestamp: number): void {
