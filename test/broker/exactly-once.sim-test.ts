@@ -25,9 +25,9 @@ import {
   parseFetcherOptions,
   parseProducerOptions,
 } from '../../src/kafka/index.ts'
-import { DeliveryGuarantee, KafkaRecordSerializationSchema, KafkaSink } from '../../src/sink/index.ts'
-import { KafkaRecordDeserializationSchema, KafkaSource, OffsetsInitializer } from '../../src/source/index.ts'
+import { DeliveryGuarantee, KafkaRecordSerializationSchema } from '../../src/sink/index.ts'
 import { defineJob, type JobDefinition, startJob, WatermarkStrategy } from '../../src/stream/index.ts'
+import { fromIn, toOut } from '../sim/copy-ends.ts'
 import { MortalLife } from './mortal-ports.ts'
 
 const PARTITIONS = 2
@@ -74,27 +74,11 @@ class Scene {
   job(): JobDefinition {
     const brokers = this.broker.bootstrapServers
     return defineJob('copy', (env) => {
-      const source = KafkaSource.builder()
-        .setBootstrapServers(brokers)
-        .setTopics('in')
-        .setGroupId('copy')
-        .setStartingOffsets(OffsetsInitializer.earliest())
-        .setBounded(OffsetsInitializer.latest())
-        .setProperty('max.partition.fetch.bytes', '300')
-        .setDeserializer(KafkaRecordDeserializationSchema.of(({ value }) => String(value)))
-        .build()
-      const sink = KafkaSink.builder<string>()
-        .setBootstrapServers(brokers)
-        .setRecordSerializer(
-          KafkaRecordSerializationSchema.builder<string>()
-            .setTopic('out')
-            .setPartitioner({ partition: (value) => Number(value) % PARTITIONS })
-            .setValueSerializationSchema((value) => Buffer.from(value))
-            .build(),
-        )
-        .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
-        .setTransactionalIdPrefix('copy')
-        .build()
+      const source = fromIn(brokers, 300, ({ value }) => String(value)).build()
+      const record = KafkaRecordSerializationSchema.builder<string>()
+        .setPartitioner({ partition: (value) => Number(value) % PARTITIONS })
+        .setValueSerializationSchema((value) => Buffer.from(value))
+      const sink = toOut(brokers, DeliveryGuarantee.EXACTLY_ONCE, record).build()
       env
         .fromSource(source, WatermarkStrategy.noWatermarks(), 'in')
         .uid('in')

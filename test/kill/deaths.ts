@@ -1,6 +1,6 @@
 /**
- * How a job's process and its worker threads die: the joints, an order of deaths in which every one of them is passed, and the
- * ways of a thread to die.
+ * How a job's process and its worker threads die: an order of deaths in which every joint is passed, and the ways of a thread
+ * to die.
  */
 import assert from 'node:assert/strict'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -9,25 +9,6 @@ import type { JointName, Random } from '../../src/base/index.ts'
 import { describeEnd } from './job-process.ts'
 import type { JobScene, StartOptions } from './job-scene.ts'
 import { type KillerRule, WORKER_DEATHS } from './killer-plan.ts'
-
-export const JOINTS: readonly JointName[] = [
-  'attempt-written',
-  'barrier-sent',
-  'flushed',
-  'snapshot-written',
-  'metadata-written',
-  'record-before-link',
-  'record-linked',
-  'completed-written',
-  'transaction-ended',
-  'all-ended',
-  'committed-written',
-  'sweep',
-  'checkpoint-failed',
-  'before-init-producer-id',
-  'final-checkpoint',
-  'final-committed',
-]
 
 export interface Death {
   readonly joint: JointName

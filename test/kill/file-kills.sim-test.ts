@@ -7,12 +7,11 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { SeededRandom } from '../../src/base/index.ts'
+import { JOINTS, SeededRandom } from '../../src/base/index.ts'
 import {
   DEATHS,
   type Death,
   FINAL_DEATHS,
-  JOINTS,
   keepReport,
   killProcess,
   killWorkers,

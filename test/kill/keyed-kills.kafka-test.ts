@@ -7,9 +7,9 @@
  */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { SeededRandom } from '../../src/base/index.ts'
+import { JOINTS, SeededRandom } from '../../src/base/index.ts'
 import { KafkaServer } from '../../src/testing/index.ts'
-import { DEATHS, FINAL_DEATHS, JOINTS, keepReport, killProcess, killWorkers, QUICK, THREAD_SETTINGS } from './deaths.ts'
+import { DEATHS, FINAL_DEATHS, keepReport, killProcess, killWorkers, QUICK, THREAD_SETTINGS } from './deaths.ts'
 import { JointCounts } from './joint-counts.ts'
 import { createInput, KEYS, KillScene } from './kill-scene.ts'
 

@@ -20,17 +20,12 @@ import {
   transactionVersion,
 } from '../../src/kafka/index.ts'
 import { encodeLogEntry, type LogRecord } from '../../src/runtime/checkpoint/job-log-record.ts'
-import {
-  DeliveryGuarantee,
-  KafkaRecordSerializationSchema,
-  KafkaSink,
-  TransactionNamingStrategy,
-} from '../../src/sink/index.ts'
+import { DeliveryGuarantee, KafkaRecordSerializationSchema, TransactionNamingStrategy } from '../../src/sink/index.ts'
 import { KafkaSinkConnector } from '../../src/sink/kafka-sink-connector.ts'
-import { KafkaRecordDeserializationSchema, KafkaSource, OffsetsInitializer } from '../../src/source/index.ts'
 import { type DataStream, defineJob, type JobDefinition, WatermarkStrategy } from '../../src/stream/index.ts'
 import { Dice } from '../../src/testing/simulation/dice.ts'
 import type { Simulation } from '../../src/testing/simulation/simulation.ts'
+import { fromIn, toOut } from './copy-ends.ts'
 import type { PlantedBug } from './planted-bugs.ts'
 
 export const KEYS_PER_PARTITION = 2
@@ -178,32 +173,16 @@ export interface Element {
 export function copyJob(simulation: Simulation, world: CopyWorld, bug: PlantedBug | undefined): JobDefinition {
   return defineJob('copy', (env, params) => {
     const brokers = params.required('brokers')
-    const source = KafkaSource.builder()
-      .setBootstrapServers(brokers)
-      .setTopics('in')
-      .setGroupId('copy')
-      .setStartingOffsets(OffsetsInitializer.earliest())
-      .setBounded(OffsetsInitializer.latest())
+    const source = fromIn<Element>(brokers, 250, ({ key, value }) => ({ key: String(key), value: String(value) }))
       .setProperty('isolation.level', 'read_committed')
-      .setProperty('max.partition.fetch.bytes', '250')
       .setProperty('fetch.max.bytes', '500')
       .setProperties(PATIENCE)
-      .setDeserializer(
-        KafkaRecordDeserializationSchema.of<Element>(({ key, value }) => ({ key: String(key), value: String(value) })),
-      )
       .build()
-    const builder = KafkaSink.builder<Element>()
-      .setBootstrapServers(brokers)
-      .setRecordSerializer(
-        KafkaRecordSerializationSchema.builder<Element>()
-          .setTopic('out')
-          .setPartitioner({ partition: ({ key }) => (Number(key[0]) * 7 + Number(key[2])) % world.outputPartitions })
-          .setKeySerializationSchema(({ key }) => Buffer.from(key))
-          .setValueSerializationSchema(({ value }) => Buffer.from(value))
-          .build(),
-      )
-      .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
-      .setTransactionalIdPrefix('copy')
+    const record = KafkaRecordSerializationSchema.builder<Element>()
+      .setPartitioner({ partition: ({ key }) => (Number(key[0]) * 7 + Number(key[2])) % world.outputPartitions })
+      .setKeySerializationSchema(({ key }) => Buffer.from(key))
+      .setValueSerializationSchema(({ value }) => Buffer.from(value))
+    const builder = toOut(brokers, DeliveryGuarantee.EXACTLY_ONCE, record)
       .setTransactionNamingStrategy(world.naming)
       .setProperty('batch.size', 120)
       .setProperty('linger.ms', 1)

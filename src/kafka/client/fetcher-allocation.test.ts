@@ -1,22 +1,18 @@
 /**
- * What a record costs in memory on its way out of a fetch response: nothing but the views that are asked for. V8's sampling
- * profiler counts all that is allocated, collected or not, while prepared responses go through the fetcher.
+ * What a record costs in memory on its way out of a fetch response: nothing but the views that are asked for.
+ * Prepared responses go through the fetcher.
  */
 import assert from 'node:assert/strict'
-import { type HeapProfiler, Session } from 'node:inspector/promises'
 import { test } from 'node:test'
 import { SystemClock, SystemRandom, silentLogger } from '../../base/index.ts'
 import { stampBatch } from '../records/batch-layout.ts'
 import type { BatchReader } from '../records/batch-reader.ts'
 import { BatchWriter } from '../records/batch-writer.ts'
+import { bytesPerRecord } from './allocation.test-double.ts'
 import { Fetcher } from './fetcher.ts'
 import type { FetcherCluster, FetcherConnection } from './fetcher-cluster.ts'
 import { parseClusterOptions, parseFetcherOptions } from './options.ts'
 
-/** Enough for V8 to compile the path with what it has learnt, then enough to tell 1 byte a record. */
-const WARM_UP = 600_000
-const RECORDS = 400_000
-const SAMPLING_BYTES = 4096
 const BATCHES = 16
 /** A Buffer over memory that is there already: 104 in Node 26. */
 const VIEW_BYTES = 112
@@ -81,10 +77,6 @@ async function read(fetcher: Fetcher, records: number, each: (reader: BatchReade
   }
 }
 
-function allocated(node: HeapProfiler.SamplingHeapProfileNode): number {
-  return node.children.reduce((sum, child) => sum + allocated(child), node.selfSize)
-}
-
 /** A number in a variable of a module would be an object for each sum. */
 const sink = new Float64Array(1)
 
@@ -111,20 +103,9 @@ for (const [name, each, viewsBytes] of WAYS) {
   test(`a record read as ${name} allocates nothing but the views`, async () => {
     const fetcher = new Fetcher(prepared(), parseFetcherOptions({ 'isolation.level': 'read_committed' }))
     fetcher.add('t', 0, 0)
-    await read(fetcher, WARM_UP, each)
-    const session = new Session()
-    session.connect()
-    await session.post('HeapProfiler.startSampling', {
-      samplingInterval: SAMPLING_BYTES,
-      includeObjectsCollectedByMajorGC: true,
-      includeObjectsCollectedByMinorGC: true,
-    })
-    await read(fetcher, RECORDS, each)
-    const { profile } = await session.post('HeapProfiler.stopSampling')
-    session.disconnect()
+    const bytes = await bytesPerRecord((records) => read(fetcher, records, each))
     await fetcher.close()
     assert.ok((sink[0] ?? 0) > 0)
-    const bytes = allocated(profile.head) / RECORDS
     // The smallest object is 16 bytes; batches and requests cost about 4 bytes a record here.
     assert.ok(bytes < viewsBytes + 8, `${bytes.toFixed(2)} bytes a record`)
   })

@@ -10,14 +10,13 @@ import { spawnSync } from 'node:child_process'
 import { loadavg } from 'node:os'
 import { KafkaServer } from '../../testing/index.ts'
 import type { BatchReader } from '../records/batch-reader.ts'
-import { Fetcher } from './fetcher.ts'
-import { connect } from './fetcher-reading.test-double.ts'
-import type { KafkaCluster } from './kafka-cluster.ts'
-import { parseFetcherOptions } from './options.ts'
+import { connect, type Drained, drain } from './fetcher-reading.test-double.ts'
 
 const RECORDS = Number(process.argv[2] ?? 3_000_000)
 const ROUNDS = Number(process.argv[3] ?? 5)
 const PARTITIONS = 4
+const INPUT = { topic: 'in', partitions: PARTITIONS, records: RECORDS }
+const PROPERTIES = { 'max.partition.fetch.bytes': 2 << 20 }
 const LOAD = loadavg()[0]
 const KCAT = [
   'check.crcs=false',
@@ -25,11 +24,6 @@ const KCAT = [
   'fetch.wait.max.ms=100',
   'queued.min.messages=100000',
 ]
-
-interface Run {
-  readonly seconds: number
-  readonly cpuSeconds: number
-}
 
 const KINDS: Readonly<Record<string, (reader: BatchReader) => number>> = {
   /** Two Buffers a record. */
@@ -47,28 +41,7 @@ const KINDS: Readonly<Record<string, (reader: BatchReader) => number>> = {
   },
 }
 
-async function ours(cluster: KafkaCluster, each: (reader: BatchReader) => number): Promise<Run> {
-  const fetcher = new Fetcher(cluster, parseFetcherOptions({ 'max.partition.fetch.bytes': 2 << 20 }))
-  const before = performance.now()
-  const cpu = process.cpuUsage()
-  for (let partition = 0; partition < PARTITIONS; partition++) fetcher.add('in', partition, 0)
-  let count = 0
-  while (count < RECORDS) {
-    const got = fetcher.next()
-    if (got === undefined) await fetcher.available()
-    else if (got.kind === 'trouble') throw got.error
-    else {
-      while (got.reader.nextBatch()) count += each(got.reader)
-      await cluster.ports.clock.nextTurn()
-    }
-  }
-  const seconds = (performance.now() - before) / 1000
-  const { user, system } = process.cpuUsage(cpu)
-  await fetcher.close()
-  return { seconds, cpuSeconds: (user + system) / 1e6 }
-}
-
-function kcat(topic: string): Run {
+function kcat(topic: string): Drained {
   const flags = KCAT.flatMap((setting) => ['-X', setting]).join(' ')
   const read = `kcat -b ${server.bootstrapServers} -C -e -q -o beginning -f '' -t ${topic} ${flags} > /dev/null`
   const timed = `TIMEFORMAT='%R %U %S'; time ${read}`
@@ -96,14 +69,14 @@ try {
   const cluster = connect(server.bootstrapServers)
   await cluster.metadata.ensure(['in'])
   if (kcatCounts() !== RECORDS) throw new Error('kcat does not read all records')
-  const runs: Record<string, Run[]> = { kcat: [], buffers: [], places: [] }
+  const runs: Record<string, Drained[]> = { kcat: [], buffers: [], places: [] }
   const idle = [kcat('empty'), kcat('empty'), kcat('empty')]
   const [idleSeconds, idleCpu] = [median(idle.map((run) => run.seconds)), median(idle.map((run) => run.cpuSeconds))]
-  for (const each of Object.values(KINDS)) await ours(cluster, each)
+  for (const each of Object.values(KINDS)) await drain(cluster, INPUT, PROPERTIES, each)
   for (let round = 0; round < ROUNDS; round++) {
     const { seconds, cpuSeconds } = kcat('in')
     runs.kcat?.push({ seconds: seconds - idleSeconds, cpuSeconds: cpuSeconds - idleCpu })
-    for (const [name, each] of Object.entries(KINDS)) runs[name]?.push(await ours(cluster, each))
+    for (const [name, each] of Object.entries(KINDS)) runs[name]?.push(await drain(cluster, INPUT, PROPERTIES, each))
   }
   const rate = (name: string): number => RECORDS / median((runs[name] ?? []).map((run) => run.seconds))
   const cpu = (name: string): number => (median((runs[name] ?? []).map((run) => run.cpuSeconds)) / RECORDS) * 1e6

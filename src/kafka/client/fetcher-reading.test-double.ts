@@ -1,9 +1,11 @@
 /**
- * For tests against a real broker: a cluster over TCP, and reading whole partitions with the fetcher.
+ * For tests and benches against a real broker: a cluster over TCP, and reading whole partitions with the fetcher.
  */
 import { SystemClock, SystemRandom, silentLogger, TcpNetwork } from '../../base/index.ts'
 import type { ReadOptions } from '../../testing/index.ts'
+import type { BatchReader } from '../records/batch-reader.ts'
 import { Fetcher } from './fetcher.ts'
+import type { FetcherCluster } from './fetcher-cluster.ts'
 import { KafkaCluster } from './kafka-cluster.ts'
 import { parseClusterOptions, parseFetcherOptions } from './options.ts'
 
@@ -59,6 +61,40 @@ export async function readTopic(
   }
   await fetcher.close()
   return records
+}
+
+export interface Drained {
+  readonly seconds: number
+  /** Of this whole process. */
+  readonly cpuSeconds: number
+}
+
+/** Reads so many records of all partitions as fast as it goes; `each` goes through a batch and answers how many it has. */
+export async function drain(
+  cluster: FetcherCluster,
+  from: { readonly topic: string; readonly partitions: number; readonly records: number },
+  properties: Readonly<Record<string, string | number>>,
+  each: (reader: BatchReader) => number,
+): Promise<Drained> {
+  const fetcher = new Fetcher(cluster, parseFetcherOptions(properties))
+  const before = performance.now()
+  const cpu = process.cpuUsage()
+  for (let partition = 0; partition < from.partitions; partition++) fetcher.add(from.topic, partition, 0)
+  let count = 0
+  while (count < from.records) {
+    const got = fetcher.next()
+    if (got === undefined) await fetcher.available()
+    else if (got.kind === 'trouble') throw got.error
+    else {
+      while (got.reader.nextBatch()) count += each(got.reader)
+      // As a task between two mailbox turns: the network gets its chance.
+      await cluster.ports.clock.nextTurn()
+    }
+  }
+  const seconds = (performance.now() - before) / 1000
+  const { user, system } = process.cpuUsage(cpu)
+  await fetcher.close()
+  return { seconds, cpuSeconds: (user + system) / 1e6 }
 }
 
 export function values(records: readonly ReadRecord[] | undefined): string[] {

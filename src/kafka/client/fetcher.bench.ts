@@ -8,13 +8,12 @@ import { KafkaServer } from '../../testing/index.ts'
 import { stampBatch } from '../records/batch-layout.ts'
 import type { BatchReader } from '../records/batch-reader.ts'
 import { BatchWriter } from '../records/batch-writer.ts'
-import { Fetcher } from './fetcher.ts'
 import type { FetcherCluster, FetcherConnection } from './fetcher-cluster.ts'
-import { connect } from './fetcher-reading.test-double.ts'
-import { parseFetcherOptions } from './options.ts'
+import { connect, drain } from './fetcher-reading.test-double.ts'
 
 const RECORDS = Number(process.argv[2] ?? 2_000_000)
 const PARTITIONS = 4
+const INPUT = { topic: 'in', partitions: PARTITIONS, records: RECORDS }
 const ROUNDS = 5
 
 const KINDS: Readonly<Record<string, (reader: BatchReader) => number>> = {
@@ -34,30 +33,6 @@ const KINDS: Readonly<Record<string, (reader: BatchReader) => number>> = {
     for (; reader.next(); count++) if (reader.valueString()?.length === 0) throw new Error('empty')
     return count
   },
-}
-
-async function drain(
-  cluster: FetcherCluster,
-  isolation: string,
-  each: (reader: BatchReader) => number,
-): Promise<number> {
-  const fetcher = new Fetcher(cluster, parseFetcherOptions({ 'isolation.level': isolation }))
-  const before = performance.now()
-  for (let partition = 0; partition < PARTITIONS; partition++) fetcher.add('in', partition, 0)
-  let count = 0
-  while (count < RECORDS) {
-    const got = fetcher.next()
-    if (got === undefined) await fetcher.available()
-    else if (got.kind === 'trouble') throw got.error
-    else {
-      while (got.reader.nextBatch()) count += each(got.reader)
-      // As a task between two mailbox turns: the network gets its chance.
-      await cluster.ports.clock.nextTurn()
-    }
-  }
-  const seconds = (performance.now() - before) / 1000
-  await fetcher.close()
-  return RECORDS / seconds
 }
 
 /** Answers every fetch with one prepared megabyte for each partition asked; four copies, as two responses may be held. */
@@ -130,12 +105,11 @@ try {
     ['from Kafka', cluster],
   ] as const) {
     for (const [name, each] of Object.entries(KINDS)) {
-      const isolation = 'read_committed'
       const rounds: number[] = []
       const cpu = process.cpuUsage()
       for (let round = -1; round < ROUNDS; round++) {
-        const rate = await drain(from, isolation, each)
-        if (round >= 0) rounds.push(rate)
+        const { seconds } = await drain(from, INPUT, { 'isolation.level': 'read_committed' }, each)
+        if (round >= 0) rounds.push(RECORDS / seconds)
       }
       const { user, system } = process.cpuUsage(cpu)
       rounds.sort((a, b) => a - b)

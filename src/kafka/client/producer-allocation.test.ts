@@ -1,20 +1,15 @@
 /**
- * What a record costs in memory on its way into a batch: nothing. V8's sampling profiler counts all that is allocated,
- * collected or not, while records are appended in every way; what is left belongs to batches and requests.
+ * What a record costs in memory on its way into a batch: nothing. Records are appended in every way; what is left
+ * belongs to batches and requests.
  */
 import assert from 'node:assert/strict'
-import { type HeapProfiler, Session } from 'node:inspector/promises'
 import { test } from 'node:test'
 import { SystemClock, SystemRandom, silentLogger } from '../../base/index.ts'
+import { bytesPerRecord } from './allocation.test-double.ts'
 import { parseProducerOptions } from './options.ts'
 import { Producer } from './producer.ts'
 import type { ProducerCluster, ProducerConnection } from './producer-cluster.ts'
 import type { ProducerTopic } from './producer-topic.ts'
-
-/** Enough for V8 to compile the path with what it has learnt, then enough to tell 1 byte a record. */
-const WARM_UP = 600_000
-const RECORDS = 400_000
-const SAMPLING_BYTES = 4096
 
 /** Acknowledges what it is sent, unread. */
 function obliging(): ProducerCluster {
@@ -79,26 +74,11 @@ async function write(producer: Producer, append: (topic: ProducerTopic, record: 
   await producer.seal()
 }
 
-function allocated(node: HeapProfiler.SamplingHeapProfileNode): number {
-  return node.children.reduce((sum, child) => sum + allocated(child), node.selfSize)
-}
-
 for (const [name, append] of WAYS) {
   test(`a record appended as ${name} allocates nothing`, async () => {
     const producer = new Producer(obliging(), parseProducerOptions({ 'batch.size': 256 * 1024, 'linger.ms': 5 }))
-    await write(producer, append, WARM_UP)
-    const session = new Session()
-    session.connect()
-    await session.post('HeapProfiler.startSampling', {
-      samplingInterval: SAMPLING_BYTES,
-      includeObjectsCollectedByMajorGC: true,
-      includeObjectsCollectedByMinorGC: true,
-    })
-    await write(producer, append, RECORDS)
-    const { profile } = await session.post('HeapProfiler.stopSampling')
-    session.disconnect()
+    const bytes = await bytesPerRecord((records) => write(producer, append, records))
     await producer.close({ discard: true })
-    const bytes = allocated(profile.head) / RECORDS
     // The smallest object is 16 bytes; batches and requests cost about 1 byte a record here.
     assert.ok(bytes < 8, `${bytes.toFixed(1)} bytes a record`)
   })

@@ -1,35 +1,19 @@
 /** Users' jobs in the simulated world: right ones pass, wrong ones are told with a seed that repeats. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { DeliveryGuarantee, KafkaRecordSerializationSchema, KafkaSink } from '../../sink/index.ts'
-import { KafkaRecordDeserializationSchema, KafkaSource, OffsetsInitializer } from '../../source/index.ts'
+import { fromIn, toOut } from '../../../test/sim/copy-ends.ts'
+import { DeliveryGuarantee, KafkaRecordSerializationSchema } from '../../sink/index.ts'
 import { defineJob, type JobDefinition, WatermarkStrategy } from '../../stream/index.ts'
 import { type SimulatedRun, type SimulateOptions, SimulationFailure, simulate } from './simulate.ts'
 
 function copyJob(guarantee: DeliveryGuarantee): JobDefinition {
   return defineJob('copy', (env, params) => {
     const brokers = params.required('brokers')
-    const source = KafkaSource.builder()
-      .setBootstrapServers(brokers)
-      .setTopics('in')
-      .setGroupId('copy')
-      .setStartingOffsets(OffsetsInitializer.earliest())
-      .setBounded(OffsetsInitializer.latest())
-      .setProperty('max.partition.fetch.bytes', '300')
-      .setDeserializer(KafkaRecordDeserializationSchema.of(({ value }) => String(value)))
-      .build()
-    const sink = KafkaSink.builder<string>()
-      .setBootstrapServers(brokers)
-      .setRecordSerializer(
-        KafkaRecordSerializationSchema.builder<string>()
-          .setTopic('out')
-          .setKeySerializationSchema((value) => Buffer.from(`key-${Number(value) % 3}`))
-          .setValueSerializationSchema((value) => Buffer.from(value))
-          .build(),
-      )
-      .setDeliveryGuarantee(guarantee)
-      .setTransactionalIdPrefix('copy')
-      .build()
+    const source = fromIn(brokers, 300, ({ value }) => String(value)).build()
+    const record = KafkaRecordSerializationSchema.builder<string>()
+      .setKeySerializationSchema((value) => Buffer.from(`key-${Number(value) % 3}`))
+      .setValueSerializationSchema((value) => Buffer.from(value))
+    const sink = toOut(brokers, guarantee, record).build()
     env.fromSource(source, WatermarkStrategy.noWatermarks(), 'in').uid('in').sinkTo(sink).uid('out')
   })
 }
