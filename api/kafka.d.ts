@@ -214,6 +214,7 @@ export declare class KafkaSource<T> implements Source<T, KafkaPartitionSplit, Ka
         readonly state: KafkaSourceEnumeratorState;
         readonly splits: readonly KafkaPartitionSplit[];
     }): SplitEnumerator<KafkaSourceEnumeratorState>;
+    beginningOf(state: KafkaSourceEnumeratorState): KafkaSourceEnumeratorState;
     createReader(context: SourceReaderContext<T>): SourceReader<KafkaPartitionSplit>;
     publishPositions(splits: readonly KafkaPartitionSplit[], ports: RuntimePorts): Promise<void>;
     describe(): Readonly<Record<string, unknown>>;

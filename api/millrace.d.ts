@@ -455,6 +455,7 @@ export interface Source<T, Split, EnumeratorState> {
         readonly state: EnumeratorState;
         readonly splits: readonly Split[];
     }): SplitEnumerator<EnumeratorState>;
+    beginningOf?(state: EnumeratorState): EnumeratorState;
     createReader(context: SourceReaderContext<T>): SourceReader<Split>;
     publishPositions?(splits: readonly Split[], ports: RuntimePorts): Promise<void>;
     describe(): Readonly<Record<string, unknown>>;
@@ -512,6 +513,7 @@ export interface Storage {
     read(path: string): Promise<Buffer | undefined>;
     list(folder: string): Promise<string[]>;
     write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
+    writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
     putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>;
     remove(path: string): Promise<void>;
     lock(name: string): Promise<StorageLock | undefined>;

@@ -24,6 +24,12 @@ export interface Source<T, Split, EnumeratorState> {
     context: SplitEnumeratorContext<Split>,
     restored?: { readonly state: EnumeratorState; readonly splits: readonly Split[] },
   ): SplitEnumerator<EnumeratorState>
+  /**
+   * The state with every split where it first began. Asked when the checkpoint that holds it is void and no earlier one knows the
+   * source: an enumerator that is restored to it, without splits of readers, reads from there again. Absent: the source
+   * begins as at a fresh start, which is the same when nothing about its start depends on when it is looked up.
+   */
+  beginningOf?(state: EnumeratorState): EnumeratorState
   createReader(context: SourceReaderContext<T>): SourceReader<Split>
   /**
    * Exposes the positions of a completed checkpoint outside (Kafka: the group's offsets) before anything runs, as part of

@@ -65,7 +65,10 @@ test('restored from its own bytes it goes on where the snapshot was, and a finis
   await kafka.produce('restore', numbered(5, 10))
   const { splitSerializer, enumeratorStateSerializer } = bounded as KafkaTextSource
   const restored = {
-    state: enumeratorStateSerializer.deserialize(1, enumeratorStateSerializer.serialize(state)),
+    state: enumeratorStateSerializer.deserialize(
+      enumeratorStateSerializer.version,
+      enumeratorStateSerializer.serialize(state),
+    ),
     splits: splits.map((split) => splitSerializer.deserialize(1, splitSerializer.serialize(split))),
   }
   const second = await execute(bounded, restored)

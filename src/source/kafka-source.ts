@@ -23,6 +23,7 @@ import type {
 } from '../core/index.ts'
 import { KafkaSourceEnumerator } from './enumerator/kafka-source-enumerator.ts'
 import {
+  beginningOf,
   type KafkaSourceEnumeratorState,
   kafkaSourceEnumeratorStateSerializer,
 } from './enumerator/kafka-source-enumerator-state.ts'
@@ -69,6 +70,10 @@ export class KafkaSource<T> implements Source<T, KafkaPartitionSplit, KafkaSourc
     restored?: { readonly state: KafkaSourceEnumeratorState; readonly splits: readonly KafkaPartitionSplit[] },
   ): SplitEnumerator<KafkaSourceEnumeratorState> {
     return new KafkaSourceEnumerator({ context, settings: this.#settings, connect: this.#connect, restored })
+  }
+
+  beginningOf(state: KafkaSourceEnumeratorState): KafkaSourceEnumeratorState {
+    return beginningOf(state)
   }
 
   createReader(context: SourceReaderContext<T>): SourceReader<KafkaPartitionSplit> {

@@ -38,7 +38,7 @@ export type GivenOffsets =
 export const OffsetsInitializer: {
   /** From the first record that the broker still has. The default. */
   earliest(): OffsetsInitializer
-  /** From the end as it is at the job's first start. */
+  /** From the end as it is at the job's first start; looked up again only as long as no checkpoint has completed. */
   latest(): OffsetsInitializer
   /** From the group's committed offsets; where there is none, by `reset` (NONE: the job fails). */
   committedOffsets(reset?: OffsetResetStrategy): OffsetsInitializer

@@ -22,6 +22,7 @@ import {
 import { encodeLogEntry, type LogRecord } from '../../src/runtime/checkpoint/job-log-record.ts'
 import { DeliveryGuarantee, KafkaRecordSerializationSchema, TransactionNamingStrategy } from '../../src/sink/index.ts'
 import { KafkaSinkConnector } from '../../src/sink/kafka-sink-connector.ts'
+import { OffsetsInitializer } from '../../src/source/index.ts'
 import { type DataStream, defineJob, type JobDefinition, WatermarkStrategy } from '../../src/stream/index.ts'
 import { Dice } from '../../src/testing/simulation/dice.ts'
 import type { Simulation } from '../../src/testing/simulation/simulation.ts'
@@ -50,11 +51,15 @@ export interface CopySettings {
   readonly foreign: boolean
   /** So many records stand in the log before the first life. */
   readonly oldRecords: number
+  /** `late`: asked again once a checkpoint has completed, the starting offsets are the end, as of latest() when all input came since. */
+  readonly start: 'earliest' | 'late'
 }
 
 export interface CopyWorld extends CopySettings {
   /** By key, in order: what must come out. */
   readonly expected: Map<string, string[]>
+  /** Whether a checkpoint of the present lineage has completed, void or not: where its input begins and ends is decided. */
+  decided(): boolean
 }
 
 export function copySettings(seed: number): CopySettings {
@@ -71,6 +76,7 @@ export function copySettings(seed: number): CopySettings {
     markerDelayMs: dice.pick([0, 5, 25]),
     foreign,
     oldRecords: !foreign && dice.chance(0.15) ? dice.between(LONG_LOG.fewest, LONG_LOG.most) : 0,
+    start: dice.pick(['earliest', 'late']),
   }
 }
 
@@ -174,6 +180,7 @@ export function copyJob(simulation: Simulation, world: CopyWorld, bug: PlantedBu
   return defineJob('copy', (env, params) => {
     const brokers = params.required('brokers')
     const source = fromIn<Element>(brokers, 250, ({ key, value }) => ({ key: String(key), value: String(value) }))
+      .setStartingOffsets(startingOffsets(world))
       .setProperty('isolation.level', 'read_committed')
       .setProperty('fetch.max.bytes', '500')
       .setProperties(PATIENCE)
@@ -202,6 +209,16 @@ export function copyJob(simulation: Simulation, world: CopyWorld, bug: PlantedBu
       .sinkTo(bug?.sink?.(sink, simulation) ?? sink)
       .uid('out')
   })
+}
+
+function startingOffsets(world: CopyWorld): OffsetsInitializer {
+  const earliest = OffsetsInitializer.earliest()
+  if (world.start === 'earliest') return earliest
+  const latest = OffsetsInitializer.latest()
+  return {
+    ...earliest,
+    getPartitionOffsets: (...question) => (world.decided() ? latest : earliest).getPartitionOffsets(...question),
+  }
 }
 
 function onWay(read: DataStream<Element>, way: CopyWorld['way']): DataStream<Element> {

@@ -77,6 +77,12 @@ export class LogView {
     return this.completed.findLast((past) => past.record.lineage === lineage && !past.void)
   }
 
+  /** Whether a checkpoint of the lineage completed, be it void now. */
+  get decided(): boolean {
+    const lineage = this.owner?.record.lineage.id
+    return this.completed.some((past) => past.record.lineage === lineage)
+  }
+
   /** Answers a `completed` record with what it holds; undefined for any other kind. */
   add(path: string, process: SimulatedProcess, atMs: number): SeenCheckpoint | undefined {
     const number = Number(path.slice(path.lastIndexOf('/') + 1))

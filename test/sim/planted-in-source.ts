@@ -66,6 +66,15 @@ export const SOURCE_BUGS: readonly PlantedBug[] = [
       })),
   },
   {
+    name: 'looks-up-the-start-again',
+    rule: 8,
+    how: 'around the source',
+    source: (source) =>
+      withChanges(source, {
+        beginningOf: () => ({ initialDiscoveryFinished: false, splits: [], initialOffsets: new Map() }),
+      }),
+  },
+  {
     name: 'commits-group-offsets-ahead',
     rule: 16,
     how: 'around the reader',

@@ -405,7 +405,7 @@ export class Rules implements WireListener {
   #onRemoved(path: string): void {
     const folder = /^(chk-\d+-\d+)$/.exec(path)?.[1]
     const past = this.log.completed.find(({ record }) => this.#options.pathOf(record.folder) === folder)
-    if (past === undefined || past.void) return
+    if (past === undefined) return
     this.#look(5)
     const newerCommitted = this.log.completed.some(
       (other) => other.committed && other.record.checkpoint > past.record.checkpoint,

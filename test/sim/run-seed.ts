@@ -81,7 +81,7 @@ class SeedRun {
     this.#plan = plan
     this.#options = options
     const settings = options.settings ?? copySettings(plan.seed)
-    const world: CopyWorld = { ...settings, expected: new Map() }
+    const world: CopyWorld = { ...settings, expected: new Map(), decided: () => this.#rules.log.decided }
     this.#settings = settings
     this.#world = world
     const bug = options.bug === undefined ? undefined : PLANTED_BUGS.find(({ name }) => name === options.bug)
@@ -207,10 +207,10 @@ class SeedRun {
     }
   }
 
-  /** Once a checkpoint is committed the job has decided where its input ends; a fresh start decides again. */
+  /** Once a checkpoint completed the job has decided where its input ends; a fresh start decides again. */
   #writeLate(): void {
     if (this.#late || this.#fresh > 0 || this.#plan.faults.some(({ kind }) => kind === 'fresh-start')) return
-    if (!this.#rules.log.completed.some(({ committed }) => committed)) return
+    if (!this.#rules.log.decided) return
     this.#late = true
     void writeLate(this.#simulation, this.#world)
   }

@@ -55,6 +55,7 @@ const RECORDS: Readonly<Record<string, LogRecord>> = {
   finished: { kind: 'finished' },
   failed: { kind: 'failed', message: 'topic "orders" is gone\nsecond line' },
   base: { kind: 'base', state: STATE },
+  'base-after-void': { kind: 'base', state: { ...STATE, completed: [], voided: COMPLETED } },
 }
 
 const CONTENT: CheckpointContent = {

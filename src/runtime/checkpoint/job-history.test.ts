@@ -79,6 +79,25 @@ test('a void checkpoint is gone, its number is not, and the predecessor is the l
   assert.deepEqual(history.unsettled, [])
 })
 
+test('the highest void checkpoint of the lineage is known until a higher one is committed, or another lineage begins', () => {
+  const history = JobHistory.of(
+    numbered(attempt(1), completed(1), { kind: 'void', checkpoint: 1 }, attempt(2), completed(2)),
+  )
+  let number = 5
+  const apply = (record: LogRecord): number | undefined => {
+    history.apply({ number: ++number, attempt: 4, at: 0, record })
+    return history.voided?.checkpoint
+  }
+  assert.equal(history.voided?.folder, 'chk-1')
+  assert.equal(apply({ kind: 'void', checkpoint: 2 }), 2)
+  assert.equal(apply(completed(3)), 2)
+  assert.equal(apply(completed(4, { committed: 3 })), undefined)
+  assert.equal(apply({ kind: 'void', checkpoint: 4 }), 4)
+  // One that is damaged is voided below it.
+  assert.equal(apply({ kind: 'void', checkpoint: 3 }), 4)
+  assert.equal(apply(attempt(5, { id: 'second', begin: { kind: 'fresh' } })), undefined)
+})
+
 test('a new lineage has no last checkpoint, but what the former one left unsettled stays to be settled', () => {
   const second: Lineage = { id: 'second', begin: { kind: 'savepoint', id: 's1', path: '/s1' } }
   const history = JobHistory.of(numbered(attempt(1), completed(1), attempt(2, second)))
@@ -164,6 +183,7 @@ test('wherever a base is put, recovery learns the same from what follows', () =>
         (history: JobHistory) => history.unsettled,
         (history: JobHistory) => history.unfenced(number + 1),
         (history: JobHistory) => history.completed.at(-1),
+        (history: JobHistory) => history.voided,
       ]) {
         assert.deepEqual(ask(based), ask(plain), `seed ${seed}, record ${number}`)
       }

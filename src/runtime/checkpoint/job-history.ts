@@ -50,10 +50,7 @@ export class JobHistory {
         this.#commit(record.checkpoint)
         break
       case 'void':
-        this.#state = {
-          ...state,
-          completed: state.completed.filter((past) => past.record.checkpoint !== record.checkpoint),
-        }
+        this.#void(record.checkpoint)
         break
       case 'stopped':
       case 'cancelled':
@@ -87,6 +84,12 @@ export class JobHistory {
   /** The last completed checkpoint of the current lineage. */
   get last(): PastCheckpoint | undefined {
     return this.#state.completed.findLast((past) => past.record.lineage === this.#state.lineage?.id)
+  }
+
+  /** The highest void checkpoint of the current lineage, while no higher one is committed: its folder is still there. */
+  get voided(): CompletedRecord | undefined {
+    const { voided, lineage } = this.#state
+    return voided?.lineage === lineage?.id ? voided : undefined
   }
 
   /** Completed and neither committed nor void, of any lineage, oldest first: recovery must settle them. */
@@ -145,11 +148,24 @@ export class JobHistory {
   }
 
   #commit(checkpoint: number): void {
+    const { voided, ...state } = this.#state
     this.#state = {
-      ...this.#state,
-      completed: this.#state.completed.map((past) =>
+      ...state,
+      ...(voided === undefined || voided.checkpoint < checkpoint ? {} : { voided }),
+      completed: state.completed.map((past) =>
         past.record.checkpoint <= checkpoint ? { ...past, committed: true } : past,
       ),
+    }
+  }
+
+  #void(checkpoint: number): void {
+    const state = this.#state
+    const record = state.completed.find((past) => past.record.checkpoint === checkpoint)?.record
+    const highest = record !== undefined && checkpoint > (state.voided?.checkpoint ?? 0)
+    this.#state = {
+      ...state,
+      ...(highest ? { voided: record } : {}),
+      completed: state.completed.filter((past) => past.record.checkpoint !== checkpoint),
     }
   }
 }

@@ -87,6 +87,8 @@ export interface HistoryState {
   readonly fencedBelow: number
   /** Ids of the savepoints at which lineages of this job began; absent: none. */
   readonly savepoints?: readonly string[]
+  /** The highest checkpoint that is void, as long as no higher one is committed: it knows where sources first began. Absent: none. */
+  readonly voided?: CompletedRecord
 }
 
 /** A record with its place in the log and the attempt that wrote it. */

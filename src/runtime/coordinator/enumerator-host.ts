@@ -11,6 +11,8 @@ export interface EnumeratorHostOptions {
   readonly node: SourceNode
   readonly ports: RuntimePorts
   readonly restored: CheckpointContent | undefined
+  /** See `Recovered`. */
+  readonly voided: CheckpointContent | undefined
   send(task: TaskId, message: CoordinatorMessage): void
   fail(error: Error): void
 }
@@ -20,7 +22,7 @@ export class EnumeratorHost {
   readonly #enumerator: SplitEnumerator<unknown>
 
   constructor(options: EnumeratorHostOptions) {
-    const { node, ports, restored, send } = options
+    const { node, ports, restored, voided, send } = options
     this.#node = node
     const { splitSerializer } = node.source
     this.#enumerator = node.source.createEnumerator(
@@ -40,7 +42,7 @@ export class EnumeratorHost {
         },
         fail: options.fail,
       },
-      restored === undefined ? undefined : restoredState(node, restored),
+      restoredState(node, restored) ?? beginningState(node, voided),
     )
   }
 
@@ -64,19 +66,27 @@ export class EnumeratorHost {
   }
 }
 
+interface RestoredState {
+  readonly state: unknown
+  readonly splits: readonly unknown[]
+}
+
 /** Undefined when the checkpoint knows nothing of this source: it is new in the job, or has a new uid. */
-function restoredState(
-  node: SourceNode,
-  content: CheckpointContent,
-): { readonly state: unknown; readonly splits: readonly unknown[] } | undefined {
+function restoredState(node: SourceNode, content: CheckpointContent | undefined): RestoredState | undefined {
   const { source, uid } = node
-  const own = content.parts.filter((part) => part.uid === uid)
-  const state = own.find((part) => part.role === 'enumerator')
-  if (state === undefined) return undefined
+  const state = content?.parts.find((part) => part.uid === uid && part.role === 'enumerator')
+  if (content === undefined || state === undefined) return undefined
   return {
     state: deserializeVersioned(source.enumeratorStateSerializer, state),
-    splits: own
-      .filter((part) => part.role === 'split')
+    splits: content.parts
+      .filter((part) => part.uid === uid && part.role === 'split')
       .map((part) => deserializeVersioned(source.splitSerializer, part)),
   }
+}
+
+/** Of a void checkpoint only where the source first began counts. */
+function beginningState(node: SourceNode, content: CheckpointContent | undefined): RestoredState | undefined {
+  const held = restoredState(node, content)
+  if (held === undefined || node.source.beginningOf === undefined) return undefined
+  return { state: node.source.beginningOf(held.state), splits: [] }
 }

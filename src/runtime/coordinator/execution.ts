@@ -24,6 +24,8 @@ export interface ExecutionOptions {
   readonly start: StartOptions
   readonly lineage: string
   readonly restored: CheckpointContent | undefined
+  /** See `Recovered`. */
+  readonly voided: CheckpointContent | undefined
   readonly sinkSettings: Readonly<Record<string, SinkAttemptSettings>>
   readonly intervalMs: number | undefined
   readonly log: JobLog
@@ -126,7 +128,7 @@ export class Execution {
   }
 
   async #open(): Promise<void> {
-    const { plan, host, restored } = this.#options
+    const { plan, host, restored, voided } = this.#options
     const opened = new Promise<void>((resolve) => {
       this.#onOpened = resolve
     })
@@ -142,6 +144,7 @@ export class Execution {
         node,
         ports: this.#options.ports,
         restored,
+        voided,
         send: (task, message) => host.send(task, message),
         fail: (error) => this.#fail(error),
       })

@@ -23,7 +23,7 @@ import {
   type StartOptions,
   type TransactionalSink,
 } from './job-plan.ts'
-import { recover } from './recovery.ts'
+import { type Recovered, recover } from './recovery.ts'
 import { decideStart, type Savepoint, type StartDecision } from './start-decision.ts'
 import { Sweeper } from './sweeper.ts'
 
@@ -233,21 +233,21 @@ export class JobCoordinator {
       if (begun === 'already-finished') return { kind: 'finished', alreadyBefore: true }
       onStatus('recovering', { attempt: this.#log.attempt })
       signal.throwIfAborted()
-      const restored = await recover({ ...this.#shared(), readSavepoint: (path) => this.#readSavepoint(path) })
-      if (begun.decision.kind === 'settle-and-finish' && restored?.final === true) {
+      const recovered = await recover({ ...this.#shared(), readSavepoint: (path) => this.#readSavepoint(path) })
+      if (begun.decision.kind === 'settle-and-finish' && recovered.restored?.final === true) {
         await this.#log.append({ kind: 'finished' })
         return { kind: 'finished', alreadyBefore: false }
       }
       signal.throwIfAborted()
       if (this.#stopping) return await this.#end('stop')
-      const outcome = await this.#execute(begun, restored)
+      const outcome = await this.#execute(begun, recovered)
       return outcome.kind === 'failed' ? outcome : await this.#end(outcome.reason)
     } catch (error) {
       return { kind: 'failed', error: toError(error) }
     }
   }
 
-  async #execute(begun: Begun, restored: Awaited<ReturnType<typeof recover>>): Promise<ExecutionOutcome> {
+  async #execute(begun: Begun, recovered: Recovered): Promise<ExecutionOutcome> {
     const { plan, ports, createHost, onStatus } = this.#options
     const timeouts = Object.values(begun.settings).map((settings) => settings.transactionTimeoutMs)
     const sweeper = new Sweeper({ plan, log: this.#log, ports, transactionTimeoutMs: Math.max(0, ...timeouts) })
@@ -258,7 +258,7 @@ export class JobCoordinator {
     this.#execution = new Execution({
       ...this.#shared(),
       lineage: begun.lineage.id,
-      restored,
+      ...recovered,
       sinkSettings: begun.settings,
       intervalMs: plan.configuration.get('checkpointIntervalMs') ?? ownInterval(timeouts),
       host,

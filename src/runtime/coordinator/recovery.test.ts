@@ -1,7 +1,7 @@
 /** Recovery's order and its decisions (exactly-once, rules 8, 10, 11 and 17), with a ledger that writes down what it is asked. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryStorage, MillraceError, type Network, SeededRandom, silentLogger } from '../../base/index.ts'
+import { MemoryStorage, MillraceError, type Network, SeededRandom, TextLogger } from '../../base/index.ts'
 import {
   Configuration,
   type JobGraph,
@@ -18,7 +18,7 @@ import { JobLog } from '../checkpoint/job-log.ts'
 import type { AttemptSink } from '../checkpoint/job-log-record.ts'
 import { packList } from '../checkpoint/packed-list.ts'
 import type { JobPlan, StartOptions } from './job-plan.ts'
-import { recover } from './recovery.ts'
+import { type Recovered, recover } from './recovery.ts'
 
 const network: Network = { connect: () => Promise.reject(new Error('no network')) }
 const SERIALIZER = {
@@ -99,9 +99,17 @@ function sourceNode(world: World): SourceNode {
     boundedness: 'bounded' as const,
     splitSerializer: SERIALIZER,
     enumeratorStateSerializer: SERIALIZER,
+    beginningOf: (state: unknown) => state,
     publishPositions: async (splits: readonly unknown[]) => world.step(`publish ${splits.join()}`),
   }
   return { id: 0, kind: 'source', uid: 'in', name: 'in', source } as unknown as SourceNode
+}
+
+interface RecoverOptions {
+  readonly configure?: Record<string, string>
+  readonly start?: Partial<StartOptions>
+  /** Of a job whose source has this uid. */
+  readonly source?: string
 }
 
 interface Setup {
@@ -109,10 +117,10 @@ interface Setup {
   readonly log: JobLog
   readonly store: CheckpointStore
   readonly storage: MemoryStorage
-  recover(options?: {
-    configure?: Record<string, string>
-    start?: Partial<StartOptions>
-  }): Promise<CheckpointContent | undefined>
+  readonly logged: string[]
+  recover(options?: RecoverOptions): Promise<CheckpointContent | undefined>
+  /** With the void checkpoint that sources begin again from. */
+  recovered(options?: RecoverOptions): Promise<Recovered>
   /** A completed checkpoint that lists these. */
   complete(
     checkpoint: number,
@@ -133,6 +141,7 @@ const ATTEMPT_SINK: AttemptSink = {
 
 async function setup(sinks: readonly string[] = ['out']): Promise<Setup> {
   const world = new World()
+  const logged: string[] = []
   const storage = new MemoryStorage()
   const clock = new SimulatedClock()
   const random = new SeededRandom(3)
@@ -151,11 +160,44 @@ async function setup(sinks: readonly string[] = ['out']): Promise<Setup> {
     await log.begin({ ...attempt, firstCheckpoint: log.history.highestCheckpoint + 1 })
   }
   await begin()
+  const recovered: Setup['recovered'] = async ({ configure = {}, start = {}, source: uid = 'in' } = {}) => {
+    await begin()
+    world.steps.length = 0
+    const transactional = sinks.map((sink) => ({
+      uid: sink,
+      name: sink,
+      parallelism: 1,
+      side,
+      ledger: ledgerOf(world, sink),
+    }))
+    const source = { ...sourceNode(world), uid }
+    const nodes = [source, ...sinks.map((sink, index) => ({ id: index + 1, kind: 'sink', uid: sink }))]
+    const plan: JobPlan = {
+      graph: { jobName: 'job', nodes } as unknown as JobGraph,
+      configuration: new Configuration(configure),
+      sources: [source],
+      operators: [],
+      sinks: [],
+      transactional,
+      tasks: [{ chain: 0, subtask: subtaskIndex(0) }],
+      sourceTasks: [{ chain: 0, subtask: subtaskIndex(0) }],
+      uidsOf: new Map(),
+    }
+    return recover({
+      plan,
+      start: { mode: 'resume', allowNonRestoredState: false, ...start },
+      log,
+      store,
+      ports: { clock, random, network, logger: new TextLogger({ write: (line) => void logged.push(line) }) },
+      readSavepoint: () => assert.fail('this lineage began at no savepoint'),
+    })
+  }
   return {
     world,
     log,
     store,
     storage,
+    logged,
     complete: async (checkpoint, committables, more = {}) => {
       const parts: CheckpointPart[] = [
         { uid: 'in', role: 'enumerator', subtask: 0, version: 1, bytes: Buffer.from('e') },
@@ -187,32 +229,8 @@ async function setup(sinks: readonly string[] = ['out']): Promise<Setup> {
         ...(more.committed === undefined ? {} : { committed: more.committed }),
       })
     },
-    recover: async ({ configure = {}, start = {} } = {}) => {
-      await begin()
-      world.steps.length = 0
-      const transactional = sinks.map((uid) => ({ uid, name: uid, parallelism: 1, side, ledger: ledgerOf(world, uid) }))
-      const source = sourceNode(world)
-      const nodes = [source, ...sinks.map((uid, index) => ({ id: index + 1, kind: 'sink', uid }))]
-      const plan: JobPlan = {
-        graph: { jobName: 'job', nodes } as unknown as JobGraph,
-        configuration: new Configuration(configure),
-        sources: [source],
-        operators: [],
-        sinks: [],
-        transactional,
-        tasks: [{ chain: 0, subtask: subtaskIndex(0) }],
-        sourceTasks: [{ chain: 0, subtask: subtaskIndex(0) }],
-        uidsOf: new Map(),
-      }
-      return recover({
-        plan,
-        start: { mode: 'resume', allowNonRestoredState: false, ...start },
-        log,
-        store,
-        ports: { clock, random, network, logger: silentLogger },
-        readSavepoint: () => assert.fail('this lineage began at no savepoint'),
-      })
-    },
+    recovered,
+    recover: async (options) => (await recovered(options)).restored,
     kinds: async () => world.steps.filter((step) => step.startsWith('write')),
   }
 }
@@ -296,6 +314,54 @@ test('the first checkpoint of a lineage is void: it begins again', async () => {
   world.states.set('a', 'gone')
   assert.equal(await recover(), undefined)
   assert.deepEqual(world.steps.slice(1, 3), ['inspect a', 'write void 1'])
+})
+
+test('the first checkpoint of a lineage is void: until another is committed, it says where sources first began', async () => {
+  const { world, recovered, complete, log } = await setup()
+  await complete(1, ['a@1'])
+  world.states.set('a', 'gone')
+  // The second time as after a crash before anything else completed.
+  for (let start = 1; start <= 2; start++) {
+    const { restored, voided } = await recovered()
+    assert.deepEqual([restored?.checkpoint, voided?.checkpoint], [undefined, 1])
+  }
+  await complete(2, ['b@2'])
+  world.states.set('b', 'gone')
+  assert.equal((await recovered()).voided?.checkpoint, 2)
+  await complete(3, [])
+  const { restored, voided } = await recovered()
+  assert.deepEqual([restored?.checkpoint, voided], [3, undefined])
+  assert.equal(log.history.voided, undefined)
+})
+
+test('a fall-back to an older checkpoint asks the void one only about a source that the older one does not know', async () => {
+  for (const source of ['in', 'new']) {
+    const { world, recovered, complete } = await setup()
+    await complete(1, [])
+    await complete(2, ['a@2'], { committed: 1 })
+    world.states.set('a', 'gone')
+    const start = { allowNonRestoredState: true }
+    const { restored, voided } = await recovered({ source, start })
+    assert.deepEqual([restored?.checkpoint, voided?.checkpoint], [1, source === 'in' ? undefined : 2])
+  }
+})
+
+test('a void checkpoint that alone knows where sources began, and cannot be read, stops the job, unless told otherwise', async () => {
+  const { world, recovered, complete, storage, logged } = await setup()
+  await complete(1, ['a@1'])
+  world.states.set('a', 'gone')
+  await recovered()
+  await storage.remove('chk-1-1/state')
+  await assert.rejects(recovered(), (error) => {
+    assert.ok(codeIs('CHECKPOINT_DAMAGED')(error))
+    assert.match(String(error), /void checkpoint 1 alone knows where the sources with uid "in" first began/)
+    return true
+  })
+  assert.deepEqual(world.steps, [])
+  logged.length = 0
+  const configure = { 'millrace.recovery.on-damaged-checkpoint': 'fall-back' }
+  assert.deepEqual(await recovered({ configure }), { restored: undefined, voided: undefined })
+  assert.match(logged.join(), /may leave out records/)
 })
 
 test('a transaction that expires between the look and its end voids the checkpoint too, while nothing was seen', async () => {

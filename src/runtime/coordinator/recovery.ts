@@ -38,8 +38,15 @@ export interface FlushedTransaction {
   readonly description: CommittableDescription
 }
 
-/** Settles what the log left unsettled and answers what to restore; undefined: the lineage's beginning. */
-export async function recover(options: RecoveryOptions): Promise<CheckpointContent | undefined> {
+export interface Recovered {
+  /** Undefined: the lineage's beginning. */
+  readonly restored: CheckpointContent | undefined
+  /** The void checkpoint that knows where sources first began which `restored` does not know; undefined: nobody knows it. */
+  readonly voided: CheckpointContent | undefined
+}
+
+/** Settles what the log left unsettled and answers what to restore. */
+export async function recover(options: RecoveryOptions): Promise<Recovered> {
   const { log } = options
   const contents = new Map<number, CheckpointContent>()
   for (const past of log.history.unsettled) {
@@ -54,9 +61,10 @@ export async function recover(options: RecoveryOptions): Promise<CheckpointConte
   }
   const begin = log.history.lineage?.begin
   if (restored === undefined && begin?.kind === 'savepoint') restored = await options.readSavepoint(begin.path)
+  const voided = await readVoided(options, restored, contents)
   await fenceEarlierAttempts(options)
   if (restored !== undefined) checkGraphTakes(options, restored)
-  return restored
+  return { restored, voided }
 }
 
 /** The transactions that a checkpoint lists, oldest first. Rule 17: those of a sink that is gone stop the start. */
@@ -116,8 +124,7 @@ async function settle(
       { checkpoint, transactions: missing.map((one) => one.description.transactionalId) },
       `a checkpoint is void: transactions of it expired before their commit, and none of it was seen; ${
         log.history.last === undefined
-          ? // There is no checkpoint that knows what `latest` was.
-            'there is none before it, so sources begin again where they are told to: nothing is lost, except that a source at OffsetsInitializer.latest() looks up the end anew and leaves out what came meanwhile'
+          ? 'there is none before it, so sources begin again where they first began, nothing is lost'
           : 'going back to the one before, nothing is lost'
       }`,
     )
@@ -225,6 +232,45 @@ async function readOrVoid(options: RecoveryOptions, past: PastCheckpoint): Promi
       next:
         `Checkpoint ${record.checkpoint} completed, so the job does not start from an older one by itself: from ${from}, ${doubled}. ` +
         'Restore the folder from a copy, or accept that with -D millrace.recovery.on-damaged-checkpoint=fall-back.',
+    })
+  }
+}
+
+/**
+ * A source that no checkpoint knows any more begins again where the void one says that it first began: looked up once more, the
+ * end of its input lies behind what came since. Without the void one that is accepted by the same policy as in rule 10.
+ */
+async function readVoided(
+  options: RecoveryOptions,
+  restored: CheckpointContent | undefined,
+  contents: ReadonlyMap<number, CheckpointContent>,
+): Promise<CheckpointContent | undefined> {
+  const { log, plan, store, ports } = options
+  const { voided } = log.history
+  const known = new Set(restored?.parts.flatMap((part) => (part.role === 'enumerator' ? [part.uid] : [])))
+  const unknown = plan.sources.flatMap(({ uid, source }) =>
+    source.beginningOf === undefined || known.has(uid) ? [] : [uid],
+  )
+  if (voided === undefined || unknown.length === 0) return undefined
+  const { checkpoint, folder, digest } = voided
+  try {
+    return contents.get(checkpoint) ?? (await store.read(folder, digest))
+  } catch (error) {
+    if (!MillraceError.is(error) || error.code !== 'CHECKPOINT_DAMAGED') throw error
+    const sources = unknown.map((uid) => `"${uid}"`).join(', ')
+    const missing = `the void checkpoint ${checkpoint} alone knows where the sources with uid ${sources} first began. Looked up anew, OffsetsInitializer.latest(), timestamps and committed offsets may leave out records that came since then; earliest() leaves out none`
+    if (plan.configuration.get('onDamagedCheckpoint') === 'fall-back') {
+      ports.logger.error(
+        { checkpoint, sources: unknown },
+        `beginning at the starting offsets, as configured: ${missing}`,
+      )
+      return undefined
+    }
+    throw new MillraceError('CHECKPOINT_DAMAGED', `${error.message}: ${missing}`, {
+      cause: error.cause,
+      next:
+        'Nothing was read. Restore the folder from a copy, or accept that with -D millrace.recovery.on-damaged-checkpoint=fall-back ' +
+        'and compare the output topics.',
     })
   }
 }

@@ -15,6 +15,8 @@ interface Restored {
   readonly splits: readonly KafkaPartitionSplit[]
 }
 
+const EMPTY: KafkaSourceEnumeratorState = { initialDiscoveryFinished: true, splits: [], initialOffsets: new Map() }
+
 type Configure = (builder: KafkaSourceBuilder<unknown>) => KafkaSourceBuilder<unknown>
 type Enumerator = SplitEnumerator<KafkaSourceEnumeratorState>
 
@@ -68,10 +70,41 @@ test('latest is looked up once and kept over a restart before the first record',
   }
 })
 
+test('begun again at its beginning, it looks up nothing that it knew, however often it was restored since', async () => {
+  const kafka = new ScriptedKafka().topic('orders', 1)
+  kafka.log('orders', 0).append('a', 'b')
+  const configure: Configure = (builder) =>
+    orders(builder).setStartingOffsets(OffsetsInitializer.latest()).setBounded(OffsetsInitializer.latest())
+  const source = configure(kafka.sourceBuilder()).setValueOnlyDeserializer(new SimpleStringSchema()).build()
+  const { enumeratorStateSerializer: serializer } = source
+  const stored = (enumerator: Enumerator): KafkaSourceEnumeratorState =>
+    serializer.deserialize(serializer.version, serializer.serialize(snapshot(enumerator)))
+  const first = enumeratorOf(kafka, configure)
+  await start(first.enumerator)
+  const restored = enumeratorOf(kafka, configure, {
+    restored: { state: stored(first.enumerator), splits: [split(0, 2, 2)] },
+  })
+  kafka.log('orders', 0).append('c')
+  await start(restored.enumerator)
+  const later = enumeratorOf(kafka, configure, {
+    restored: { state: stored(restored.enumerator), splits: [split(0, 9, 2)] },
+  })
+  // What no state knows is found later than the first discovery, and begins at its earliest offset.
+  kafka.topic('orders', 2)
+  kafka.log('orders', 1).append('d')
+  await start(later.enumerator)
+  assert.deepEqual(later.harness.story, ['orders-1 earliest..1 @0', 'orders-0 9..2 @0'])
+  for (const state of [first, restored, later].map(({ enumerator }) => stored(enumerator))) {
+    const again = enumeratorOf(kafka, configure, { restored: { state: source.beginningOf(state), splits: [] } })
+    await start(again.enumerator)
+    assert.deepEqual(again.harness.story.toSorted(), ['orders-0 2..2 @0', 'orders-1 earliest..1 @0'])
+  }
+})
+
 test('restored splits keep their positions and are spread evenly, whatever the topic says', async () => {
   const kafka = new ScriptedKafka().topic('orders', 5)
   const splits = [split(0, 10), split(1, 11), split(2, 12), split(3, 13)]
-  const state = { initialDiscoveryFinished: true, splits: [0, 1, 2, 3].map((partition) => split(partition, 0)) }
+  const state = { ...EMPTY, splits: [0, 1, 2, 3].map((partition) => split(partition, 0)) }
   const { enumerator, harness } = enumeratorOf(kafka, orders, { parallelism: 3, restored: { state, splits } })
   await start(enumerator)
   assert.deepEqual(harness.story.toSorted(), [
@@ -88,7 +121,7 @@ test('finished splits do not count when the load is spread', async () => {
   const splits = [split(0, 5, 5), split(1, 5, 5), split(2, 1, 5), split(3, 1, 5)]
   const { enumerator, harness } = enumeratorOf(kafka, orders, {
     parallelism: 2,
-    restored: { state: { initialDiscoveryFinished: true, splits: [] }, splits },
+    restored: { state: EMPTY, splits },
   })
   await start(enumerator)
   const owners = new Map(harness.assigned.map(({ subtask, split: each }) => [each.partition, subtask as number]))
@@ -307,7 +340,7 @@ test('a custom initializer may answer with offsets, names or nothing', async () 
 test('a restored partition that is not subscribed rests with its position until it is subscribed again', async () => {
   const kafka = new ScriptedKafka().topic('orders', 1).topic('old', 1)
   const old: KafkaPartitionSplit = { ...split(0, 77), topic: 'old' }
-  const restored = { state: { initialDiscoveryFinished: true, splits: [] }, splits: [split(0, 5), old] }
+  const restored = { state: EMPTY, splits: [split(0, 5), old] }
   const { enumerator, harness } = enumeratorOf(kafka, orders, { restored })
   await start(enumerator)
   assert.deepEqual(harness.story, ['orders-0 5.. @0'])

@@ -15,7 +15,7 @@ import type { SplitEnumerator, SplitEnumeratorContext, SubtaskIndex } from '../.
 import { connectAs, type KafkaSourceSettings } from '../kafka-source-settings.ts'
 import { AdminOffsetsRetriever } from '../partition-offsets-retriever.ts'
 import type { ConnectSource, SourceClient } from '../source-client.ts'
-import { isFinished, type KafkaPartitionSplit, splitId } from '../split/kafka-partition-split.ts'
+import { isFinished, type KafkaPartitionSplit, type StartingOffset, splitId } from '../split/kafka-partition-split.ts'
 import {
   comparePartitions,
   listPartitions,
@@ -46,6 +46,7 @@ export class KafkaSourceEnumerator implements SplitEnumerator<KafkaSourceEnumera
   readonly #owner: SplitOwner
   /** Every partition that was ever made into a split, as it was assigned or is to be. */
   readonly #known = new Map<string, KafkaPartitionSplit>()
+  readonly #initialOffsets: Map<string, StartingOffset>
   /** Restored ones not assigned (yet): after the first discovery, those that are not subscribed. */
   readonly #unassigned = new Map<string, KafkaPartitionSplit>()
   #gone: ReadonlySet<string> = new Set()
@@ -65,6 +66,7 @@ export class KafkaSourceEnumerator implements SplitEnumerator<KafkaSourceEnumera
       ports: context,
     })
     this.#initialDiscoveryFinished = restored?.state.initialDiscoveryFinished ?? false
+    this.#initialOffsets = new Map(restored?.state.initialOffsets)
     this.#owner = restored === undefined ? ownerByTopic(context.parallelism) : ownerByLoad(context.parallelism)
     for (const split of [...(restored?.state.splits ?? []), ...(restored?.splits ?? [])]) {
       this.#known.set(splitId(split), split)
@@ -91,7 +93,11 @@ export class KafkaSourceEnumerator implements SplitEnumerator<KafkaSourceEnumera
   }
 
   snapshotState(): KafkaSourceEnumeratorState {
-    return { initialDiscoveryFinished: this.#initialDiscoveryFinished, splits: [...this.#known.values()] }
+    return {
+      initialDiscoveryFinished: this.#initialDiscoveryFinished,
+      splits: [...this.#known.values()],
+      initialOffsets: new Map(this.#initialOffsets),
+    }
   }
 
   async close(): Promise<void> {
@@ -109,6 +115,7 @@ export class KafkaSourceEnumerator implements SplitEnumerator<KafkaSourceEnumera
     if (this.#closed) return
     for (const split of made) {
       this.#known.set(splitId(split), split)
+      this.#initialOffsets.set(splitId(split), split.startingOffset)
       this.#unassigned.set(splitId(split), split)
     }
     this.#tellGone(subscribed)

@@ -41,8 +41,7 @@ export const kafkaPartitionSplitSerializer: VersionedSerializer<KafkaPartitionSp
     const writer = new StateWriter()
     writer.text(split.topic)
     writer.uint32(split.partition)
-    writer.uint8(split.startingOffset.kind === 'at' ? 1 : 0)
-    if (split.startingOffset.kind === 'at') writer.int64(split.startingOffset.offset)
+    writeStartingOffset(writer, split.startingOffset)
     writer.uint8(split.stoppingOffset === undefined ? 0 : 1)
     if (split.stoppingOffset !== undefined) writer.int64(split.stoppingOffset)
     return writer.finish()
@@ -53,13 +52,23 @@ export const kafkaPartitionSplitSerializer: VersionedSerializer<KafkaPartitionSp
     const reader = new StateReader(bytes, 'Kafka partition split')
     const topic = reader.text()
     const partition = reader.uint32()
-    const kind = reader.uint8()
-    if (kind > 1) throw reader.damaged(`start kind ${kind} is unknown`)
-    const startingOffset: StartingOffset = kind === 1 ? { kind: 'at', offset: reader.int64() } : { kind: 'earliest' }
+    const startingOffset = readStartingOffset(reader)
     const hasStop = reader.uint8()
     if (hasStop > 1) throw reader.damaged(`stop kind ${hasStop} is unknown`)
     const stoppingOffset = hasStop === 1 ? reader.int64() : undefined
     reader.finish()
     return { topic, partition, startingOffset, stoppingOffset }
   },
+}
+
+/** Kind (0 earliest, 1 at) and offset. */
+export function writeStartingOffset(writer: StateWriter, startingOffset: StartingOffset): void {
+  writer.uint8(startingOffset.kind === 'at' ? 1 : 0)
+  if (startingOffset.kind === 'at') writer.int64(startingOffset.offset)
+}
+
+export function readStartingOffset(reader: StateReader): StartingOffset {
+  const kind = reader.uint8()
+  if (kind > 1) throw reader.damaged(`start kind ${kind} is unknown`)
+  return kind === 1 ? { kind: 'at', offset: reader.int64() } : { kind: 'earliest' }
 }
