@@ -8,6 +8,7 @@
  */
 import { spawn } from 'node:child_process'
 import { globSync } from 'node:fs'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 const ROOT: string = fileURLToPath(new URL('..', import.meta.url))
@@ -34,6 +35,8 @@ if (files.length === 0) {
 }
 
 const long: boolean = mode === 'long'
+/** Each file is a process of its own, and most of them load the same sources. */
+const compileCache: string = join(ROOT, '.cache/compile')
 const runner = spawn(
   process.execPath,
   [
@@ -44,7 +47,11 @@ const runner = spawn(
     '--test-reporter=spec',
     ...files,
   ],
-  { cwd: ROOT, stdio: 'inherit', env: { ...process.env, ...(long ? { MILLRACE_LONG: '1' } : {}) } },
+  {
+    cwd: ROOT,
+    stdio: 'inherit',
+    env: { NODE_COMPILE_CACHE: compileCache, ...process.env, ...(long ? { MILLRACE_LONG: '1' } : {}) },
+  },
 )
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => runner.kill(signal))
 runner.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 130)))

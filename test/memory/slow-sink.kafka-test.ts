@@ -1,6 +1,7 @@
 /**
  * Memory under back-pressure: a sink that takes a thousand records a second in front of a topic of a million. What the
- * source fetches ahead is bounded, so the resident size of the process has to stay where it was when the bound was reached.
+ * source fetches ahead is bounded, so the resident size of the process has to stay where it was when the bound was reached. And
+ * memory without anything to do.
  */
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
@@ -15,7 +16,9 @@ import { KafkaServer } from 'millrace/testing'
 
 const MAIN = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
 const JOB = fileURLToPath(new URL('./slow-sink-job.ts', import.meta.url))
-const RUN_MS = process.env.MILLRACE_LONG === '1' ? 120_000 : 12_000
+const RUN_MS = process.env.MILLRACE_LONG === '1' ? 300_000 : 12_000
+const IDLE_MS = 8_000
+const IDLE_MB = 120
 const WARM_UP_MS = 4_000
 const SAMPLE_MS = 200
 /** What the garbage collector may do within a quarter of the time; what is kept of each fetch would be a megabyte a second. */
@@ -27,7 +30,7 @@ const folder = mkdtempSync(join(tmpdir(), 'millrace-slow-'))
 
 before(async () => {
   server = await KafkaServer.start()
-  await server.createTopic('in', { partitions: 4 })
+  for (const topic of ['in', 'empty']) await server.createTopic(topic, { partitions: 4 })
   const pad = 'x'.repeat(60)
   await server.java.produceGenerated('in', {
     count: 1_000_000,
@@ -39,17 +42,11 @@ after(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-test('a slow sink leaves memory flat', { timeout: RUN_MS + 60_000, skip: process.platform !== 'linux' }, async (t) => {
+/** Runs the job for a while and ends it by SIGTERM: what it said, and its resident size from when it was warm on. */
+async function run(input: string, runMs: number): Promise<{ readonly said: string; readonly resident: number[] }> {
   assert.ok(server !== undefined)
-  const where = [
-    '-D',
-    `execution.checkpointing.dir=${folder}`,
-    '--',
-    '--brokers',
-    server.bootstrapServers,
-    '--in',
-    'in',
-  ]
+  const settings = ['-D', `execution.checkpointing.dir=${join(folder, input)}`]
+  const where = [...settings, '--', '--brokers', server.bootstrapServers, '--in', input]
   const job = spawn(process.execPath, ['--conditions=millrace-source', MAIN, 'run', JOB, '--quiet', ...where], {
     stdio: ['ignore', 'ignore', 'pipe'],
   })
@@ -58,13 +55,13 @@ test('a slow sink leaves memory flat', { timeout: RUN_MS + 60_000, skip: process
     said += text
   })
   const ended = once(job, 'close')
-  const bound = setTimeout(() => job.kill('SIGKILL'), RUN_MS + 40_000)
+  const bound = setTimeout(() => job.kill('SIGKILL'), runMs + 40_000)
   const resident: number[] = []
   try {
     for (let waited = 0; !said.includes('taken') && waited < 20_000; waited += SAMPLE_MS) await sleep(SAMPLE_MS)
     assert.match(said, /taken/, 'the job runs')
     await sleep(WARM_UP_MS)
-    const until = performance.now() + RUN_MS - WARM_UP_MS
+    const until = performance.now() + runMs - WARM_UP_MS
     while (performance.now() < until) {
       resident.push(residentMegabytes(job.pid))
       await sleep(SAMPLE_MS)
@@ -76,6 +73,19 @@ test('a slow sink leaves memory flat', { timeout: RUN_MS + 60_000, skip: process
     clearTimeout(bound)
     job.kill('SIGKILL')
   }
+  return { said, resident }
+}
+
+const skip = process.platform !== 'linux'
+
+test('a job without input stays small', { timeout: IDLE_MS + 60_000, skip }, async (t) => {
+  const { resident } = await run('empty', IDLE_MS)
+  t.diagnostic(`resident ${Math.min(...resident)} to ${Math.max(...resident)} MB`)
+  assert.ok(Math.max(...resident) < IDLE_MB, `less than ${IDLE_MB} MB: ${resident.join(' ')}`)
+})
+
+test('a slow sink leaves memory flat', { timeout: RUN_MS + 60_000, skip }, async (t) => {
+  const { said, resident } = await run('in', RUN_MS)
   const taken = Number(
     said
       .match(/taken (\d+)/g)

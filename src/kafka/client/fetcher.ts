@@ -6,7 +6,7 @@
  * - records of a partition come in the order of their offsets, each once, from `position` on;
  * - `position` is right at every moment, also over markers, aborted data and gaps of compaction that gave no record;
  * - memory is bounded by two responses per broker (fetch.max.bytes each) that are not walked to their end, and is used again
- *   for the next ones when nobody took a view of it;
+ *   for the next ones, as views are of copies;
  * - nothing is allocated per record; per part of a response one small object.
  */
 import { assert, MillraceError } from '../../base/index.ts'

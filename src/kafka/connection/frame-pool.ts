@@ -2,7 +2,7 @@
  * The buffers of a connection's large responses, used again. A buffer per response would be garbage outside of the heap every
  * few milliseconds, and V8 answers that with a full collection per ten megabytes or so: a third of the CPU time of a drain.
  *
- * What always holds: a buffer is given out again only after somebody who knows that no view of it is left gave it back, once;
+ * What always holds: a buffer is given out again only after somebody who knows that nobody looks at it any more gave it back, once;
  * one that is never given back is simply garbage; at most FREE_MAX buffers of at most POOLED_BYTES_MAX each wait here.
  */
 

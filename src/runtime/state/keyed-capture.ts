@@ -7,7 +7,7 @@ import { type Clock, toError } from '../../base/index.ts'
 import { BlockWriter } from '../block/block-writer.ts'
 import type { KeyedPart, KeyGroups } from './hosted-state.ts'
 import { encodePart, type StoredBlock, type StoredKind } from './keyed-part.ts'
-import { keyOf, type PrimitiveKey } from './primitive-key.ts'
+import { keyOf } from './primitive-key.ts'
 import type { Entry, StateTable } from './state-table.ts'
 import type { Timer } from './timer-queue.ts'
 
@@ -54,11 +54,11 @@ export class KeyedCapture {
   }
 
   /** Stores an entry ahead of its turn, because it is about to change. */
-  save(table: StateTable, primitive: PrimitiveKey, entry: Entry): void {
+  save(table: StateTable, entry: Entry): void {
     const state = this.#states[this.#options.tables.indexOf(table)]
     if (this.#done || state === undefined) return
     try {
-      state.write(primitive, entry)
+      state.write(entry)
       entry.stamp = this.#options.stamp
     } catch (error) {
       this.fail(toError(error))
@@ -103,9 +103,9 @@ export class KeyedCapture {
       const state = this.#states[number]
       if (state === undefined) continue
       let left = ENTRIES_AT_ONCE
-      for (const [primitive, entry] of table.entries) {
+      for (const entry of table.entries) {
         if (entry.stamp !== stamp) {
-          state.write(primitive, entry)
+          state.write(entry)
           entry.stamp = stamp
         }
         if (--left > 0) continue
@@ -166,10 +166,10 @@ class CapturedState {
     this.#entries = new Array<number>(count).fill(0)
   }
 
-  write(primitive: PrimitiveKey, entry: Entry): void {
+  write(entry: Entry): void {
     const index = entry.group - this.#first
     const writer = this.#writer(index)
-    writer.write(keyOf(primitive))
+    writer.write(keyOf(entry.primitive))
     writer.write(entry.value)
     this.#wrote(index, writer)
   }

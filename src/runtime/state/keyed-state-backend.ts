@@ -21,7 +21,7 @@ import type { HostedKeyedState, KeyedPart, KeyGroups } from './hosted-state.ts'
 import { KeyGrouping } from './key-group.ts'
 import { KeyedCapture } from './keyed-capture.ts'
 import { decodePart, type StoredBlock } from './keyed-part.ts'
-import { type PrimitiveKey, primitiveOf } from './primitive-key.ts'
+import { primitiveOf } from './primitive-key.ts'
 import {
   type CaptureWatch,
   CurrentKey,
@@ -112,8 +112,8 @@ export class KeyedStateBackend implements HostedKeyedState, CaptureWatch {
     return this.#capture !== undefined
   }
 
-  save(table: StateTable, primitive: PrimitiveKey, entry: Entry): void {
-    this.#capture?.save(table, primitive, entry)
+  save(table: StateTable, entry: Entry): void {
+    this.#capture?.save(table, entry)
   }
 
   snapshot(_checkpoint: CheckpointId): Promise<readonly KeyedPart[]> {

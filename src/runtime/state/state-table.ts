@@ -7,15 +7,25 @@ import { assert } from '../../base/index.ts'
 import type { Key, KeyPart, ListState, MapState, ValueState } from '../../core/index.ts'
 import type { KeyGroups } from './hosted-state.ts'
 import type { KeyGrouping } from './key-group.ts'
+import { type Keyed, KeyTable } from './key-table.ts'
 import { type PrimitiveKey, primitiveOf } from './primitive-key.ts'
 
-export interface Entry {
+export class Entry implements Keyed {
+  readonly primitive: PrimitiveKey
   value: unknown
   readonly group: number
   /** The number of the last capture that has it, or in which it was made. */
   stamp: number
   /** Of a list: it was handed out, and is copied before it is added to. */
-  shared: boolean
+  shared = false
+  next: this | undefined = undefined
+
+  constructor(primitive: PrimitiveKey, value: unknown, group: number, stamp: number) {
+    this.primitive = primitive
+    this.value = value
+    this.group = group
+    this.stamp = stamp
+  }
 }
 
 /** The key of what follows, and what was worked out for it. */
@@ -61,13 +71,13 @@ export interface CaptureWatch {
   readonly stamp: number
   readonly capturing: boolean
   /** Stores the entry as it is. */
-  save(table: StateTable, primitive: PrimitiveKey, entry: Entry): void
+  save(table: StateTable, entry: Entry): void
 }
 
 export class StateTable {
   readonly kind: 'value' | 'list' | 'map'
   readonly name: string
-  readonly entries: Map<PrimitiveKey, Entry> = new Map()
+  readonly entries: KeyTable<Entry> = new KeyTable()
   /** Whether the operator asked for it. */
   claimed = false
   readonly #current: CurrentKey
@@ -92,15 +102,15 @@ export class StateTable {
 
   /** For the current key, which has none. */
   create(value: unknown): void {
-    const entry: Entry = { value, group: this.#current.group, stamp: this.#watch.stamp, shared: false }
-    this.entries.set(this.#current.primitive, entry)
+    const entry = new Entry(this.#current.primitive, value, this.#current.group, this.#watch.stamp)
+    this.entries.add(entry)
     this.#found = entry
     this.#foundAt = this.#current.serial
   }
 
   remove(entry: Entry): void {
     this.beforeChange(entry)
-    this.entries.delete(this.#current.primitive)
+    this.entries.delete(entry)
     this.#found = undefined
     this.#foundAt = this.#current.serial
   }
@@ -108,13 +118,13 @@ export class StateTable {
   /** Before an entry changes, goes, or is handed to someone who could change it. */
   beforeChange(entry: Entry): void {
     if (this.#watch.capturing && entry.stamp !== this.#watch.stamp) {
-      this.#watch.save(this, this.#current.primitive, entry)
+      this.#watch.save(this, entry)
     }
   }
 
   /** What a checkpoint held. */
   restore(primitive: PrimitiveKey, value: unknown, group: number): void {
-    this.entries.set(primitive, { value, group, stamp: 0, shared: false })
+    this.entries.add(new Entry(primitive, value, group, 0))
   }
 }
 
