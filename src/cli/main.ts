@@ -4,11 +4,9 @@
  * wrong is told on standard error as one message for a person, never as a bare stack trace.
  */
 import { readFileSync } from 'node:fs'
-import { enableCompileCache } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { MillraceError } from '../base/index.ts'
 import { parseCommandLine } from './arguments.ts'
+import { keepCompiledCode } from './compile-cache.ts'
 import { exitCodeOf, textOfError } from './error-text.ts'
 import { refuseUnsupportedNode } from './node-version.ts'
 import { USAGE } from './usage.ts'
@@ -60,9 +58,7 @@ function fail(error: unknown): never {
   process.exit(exitCodeOf(error))
 }
 
-// Most of a start is compiling, and for a job in TypeScript loading what takes its types away: kept for the next start, of worker threads too.
-process.env.NODE_COMPILE_CACHE ??= join(tmpdir(), 'node-compile-cache')
-enableCompileCache(process.env.NODE_COMPILE_CACHE)
+keepCompiledCode()
 process.on('uncaughtException', fail)
 process.on('unhandledRejection', fail)
 main(process.argv.slice(2)).then((code) => process.exit(code), fail)

@@ -5,8 +5,6 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ParentGuard } from '../../src/testing/kafka-server/parent-guard.ts'
@@ -14,8 +12,6 @@ import { type JointPass, KILLER_VARIABLE, type KillerPlan } from './killer-plan.
 
 const KILLER = fileURLToPath(new URL('./killer.ts', import.meta.url))
 const MILLRACE = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-/** Kept from run to run: a process that finds its sources compiled starts in a third of the time. */
-const COMPILE_CACHE = join(tmpdir(), 'millrace-compile-cache')
 const LIFE_MS = 90_000
 const POLL_MS = 10
 
@@ -50,7 +46,7 @@ export class JobProcess {
     this.#plan = plan
     this.#child = spawn(process.execPath, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, [KILLER_VARIABLE]: JSON.stringify(plan), NODE_COMPILE_CACHE: COMPILE_CACHE },
+      env: { ...process.env, [KILLER_VARIABLE]: JSON.stringify(plan) },
       cwd: options.cwd ?? process.cwd(),
     })
     const { pid } = this.#child

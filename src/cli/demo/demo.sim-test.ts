@@ -31,7 +31,7 @@ const demo = (args: readonly string[]): Run => started([MAIN, 'demo', ...args])
 
 function started(args: readonly string[]): Run {
   const child = spawn(process.execPath, [...args], {
-    env: { ...process.env, TMPDIR: scratch, NODE_COMPILE_CACHE: join(root, 'compiled') },
+    env: { ...process.env, TMPDIR: scratch },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let text = ''

@@ -90,6 +90,8 @@ test('folders below the lowest go, of any attempt; others and foreign names stay
   }
   await storage.write('log/0000000001', Buffer.from('x'))
   await storage.write('chk-1-1-backup/state', Buffer.from('x'))
+  await store.removeBelow(3, () => false)
+  assert.equal((await storage.list('')).includes('chk-1-1'), true, 'nothing is removed any more')
   await store.removeBelow(3)
   assert.deepEqual(await storage.list(''), ['chk-1-1-backup', 'chk-10-4', 'chk-3-1', 'log'])
   await store.discard(10, 3)

@@ -63,12 +63,17 @@ export class CheckpointStore {
     await this.#removeQuietly(`chk-${checkpoint}-${attempt}`)
   }
 
-  /** Removes the folders of checkpoints below `lowest`; what cannot be removed now is tried again with the next ones. */
-  async removeBelow(lowest: number): Promise<void> {
+  /**
+   * Removes the folders of checkpoints below `lowest`, as long as `goesOn` says so before each; what cannot be removed now is tried again with
+   * the next ones.
+   */
+  async removeBelow(lowest: number, goesOn: () => boolean = () => true): Promise<void> {
     await quietly(async () => {
       for (const name of await this.#storage.list('')) {
         const match = FOLDER.exec(name)
-        if (match !== null && Number(match[1]) < lowest) await this.#removeQuietly(name)
+        if (match === null || Number(match[1]) >= lowest) continue
+        if (!goesOn()) return
+        await this.#removeQuietly(name)
       }
     })
   }

@@ -399,7 +399,8 @@ export class CheckpointCoordinator {
     const committed = this.#kept.filter((kept) => kept <= committedUpTo)
     const lowest = committed.at(-this.#options.retained)
     if (lowest === undefined) return
-    await this.#options.store.removeBelow(lowest)
+    // One that was superseded meanwhile, as the sweep may find out, touches nothing more (rule 9).
+    await this.#options.store.removeBelow(lowest, () => this.#over === undefined)
     this.#kept.splice(0, this.#kept.indexOf(lowest))
   }
 

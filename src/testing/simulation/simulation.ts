@@ -279,7 +279,14 @@ export class Simulation {
       process.die()
     }
     if (this.#sleepers.length > 0) {
-      const end = await this.#live(this.plan.lives + FURTHER_LIVES_MAX + 1)
+      const last = this.plan.lives + FURTHER_LIVES_MAX + 1
+      let end = await this.#live(last)
+      // A sleeper may have met the damage that was meant for it.
+      const changes = end.kind === 'failed' ? this.#options.afterFailure?.(end.error, this) : undefined
+      if (changes !== undefined) {
+        this.#changes = changes
+        end = await this.#live(last + 1)
+      }
       if (end.kind === 'failed') throw end.error
     }
     await outsideClock(this.loop, OUTSIDE).sleep(AFTERMATH_MS)
