@@ -1,6 +1,6 @@
 /** What a person reads when a command fails: the sentence, its code, what to do, and where in the job file. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -32,6 +32,17 @@ test('a job file that does not parse, or asks for what is not exported, is shown
   assert.doesNotMatch(broken, /^\s+at /m)
   const stranger = await saidOf('stranger.ts', "import { nobody } from 'node:fs'\nnobody()\n")
   assert.match(stranger, /nobody[\s\S]*\n {4}.*stranger\.ts:1\n {4}import \{ nobody \} from 'node:fs'\n/)
+})
+
+test('a job file that Node takes for CommonJS, as npm init has it, is told what to do', async () => {
+  const common = join(folder, 'common')
+  mkdirSync(common)
+  writeFileSync(join(common, 'package.json'), '{ "type": "commonjs" }')
+  const said = await saidOf('common/orders.ts', "import { sep } from 'node:path'\nexport default sep\n")
+  assert.match(
+    said,
+    /\n {2}Nothing ran\. Node takes it for CommonJS: put "type": "module" into the nearest package\.json/,
+  )
 })
 
 test('an error of the job file is shown with the frames of its code, a folder and a file that is not there with neither', async () => {

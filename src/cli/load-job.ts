@@ -28,7 +28,9 @@ export async function loadJob(file: string): Promise<JobDefinition> {
     if (MillraceError.is(error)) throw error
     throw new MillraceError('JOB_FILE_INVALID', `the job file ${path} cannot be loaded`, {
       cause: error,
-      next: 'Nothing ran.',
+      next: isReadAsCommonJs(error)
+        ? 'Nothing ran. Node takes it for CommonJS: put "type": "module" into the nearest package.json, or name the file .mts.'
+        : 'Nothing ran.',
     })
   }
   if (isJobDefinition(module.default)) return blamingTheFile(module.default, path)
@@ -54,4 +56,8 @@ function blamingTheFile(job: JobDefinition, path: string): JobDefinition {
       )
     }
   })
+}
+
+function isReadAsCommonJs(error: unknown): boolean {
+  return error instanceof SyntaxError && error.message === 'Cannot use import statement outside a module'
 }
