@@ -5,7 +5,7 @@
 import { type Channel, channel } from 'node:diagnostics_channel'
 
 export interface TransitionMessage {
-  /** `transaction`, `task`, `job`. */
+  /** `transaction`, `checkpoint`, `task`, `job`. */
   readonly machine: string
   readonly from: string
   readonly event: string

@@ -385,6 +385,36 @@ test('the end is told only when what the final one committed is visible', async 
   assert.deepEqual([end(), await records()], ['done', ['attempt', 'completed 1', 'committed 1']])
 })
 
+test('when it cannot be written that the final one is committed, the execution fails', async () => {
+  const { clock, coordinator, storage, ack, commit, end, records } = await setup()
+  coordinator.finish('end-of-input')
+  await clock.pass(0)
+  await ack(1, A, B)
+  const append = storage.hold('log/')
+  await commit(1, A, B)
+  append(new Error('the disk is full'))
+  await clock.pass(0)
+  assert.match(end(), /the disk is full/)
+  assert.deepEqual(await records(), ['attempt', 'completed 1'])
+  coordinator.close(new Error('over'))
+})
+
+test('close while the final one becomes visible: it is committed in the log, and the end is told', async () => {
+  let seen = (): void => undefined
+  const { clock, coordinator, ack, commit, end, records } = await setup({
+    whenVisible: () => new Promise<void>((resolve) => (seen = resolve)),
+  })
+  coordinator.finish('end-of-input')
+  await clock.pass(0)
+  await ack(1, A, B)
+  await commit(1, A, B)
+  coordinator.close(new Error('over'))
+  seen()
+  await clock.pass(0)
+  await clock.pass(0)
+  assert.deepEqual([end(), await records()], ['done', ['attempt', 'completed 1', 'committed 1']])
+})
+
 test('without an interval there is only the final checkpoint', async () => {
   const { clock, coordinator, sent } = await setup({ intervalMs: undefined })
   await clock.pass(10_000_000)
@@ -605,6 +635,19 @@ test('the folder of one that is overtaken while it is written goes when its writ
   await clock.pass(0)
   await clock.pass(0)
   assert.deepEqual(await folders(storage), ['chk-2-1', 'chk-3-1'])
+  coordinator.close(new Error('over'))
+})
+
+test('an overtaken one that cannot be written is no failure', async () => {
+  const { clock, storage, coordinator, records, ack, end } = await setup({ ...SEVERAL, maxConcurrent: 3 })
+  await clock.pass(300)
+  const first = storage.hold('chk-1-1/')
+  await ack(1, A, B)
+  await ack(2, A, B)
+  first(new Error('the disk is full'))
+  await clock.pass(0)
+  assert.deepEqual([end(), coordinator.figures.failed], ['running', 0])
+  assert.deepEqual(await records(), ['attempt', 'completed 2'])
   coordinator.close(new Error('over'))
 })
 

@@ -13,6 +13,7 @@ import { taskKey } from '../channel/messages.ts'
 import type { CheckpointContent, CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
 import type { CheckpointStore, StoredCheckpoint } from '../checkpoint/checkpoint-store.ts'
 import type { JobLog } from '../checkpoint/job-log.ts'
+import { type CheckpointEvent, type CheckpointPhase, nextPhase } from './checkpoint-phase.ts'
 
 export interface CheckpointOptions {
   readonly jobName: string
@@ -64,8 +65,7 @@ interface Pending {
   readonly awaited: Set<string>
   readonly parts: CheckpointPart[]
   timer: Timer | undefined
-  /** `subsumed`: a younger one completed first; it counts no more, and keeps its place until that one's transactions are ended. */
-  phase: 'gathering' | 'storing' | 'stored' | 'ending' | 'subsumed'
+  phase: CheckpointPhase
   result: { readonly content: CheckpointContent; readonly stored: StoredCheckpoint } | undefined
 }
 
@@ -119,7 +119,7 @@ export class CheckpointCoordinator {
   }
 
   get figures(): CheckpointFigures {
-    const inProgress = this.#pending.filter(({ phase }) => phase !== 'subsumed').length
+    const inProgress = this.#pending.filter(({ phase }) => phase !== 'overtaken').length
     return { inProgress, completed: this.#completed, failed: this.#failed, last: this.#last }
   }
 
@@ -172,7 +172,10 @@ export class CheckpointCoordinator {
 
   /** Ends all waiting with this error. What is being written to the log is finished first: see `run`'s promise. */
   close(error: Error): void {
-    this.#over ??= error
+    if (this.#over === undefined) {
+      this.#over = error
+      for (const pending of this.#pending) this.#step(pending, 'close')
+    }
     this.#ending?.reject(this.#over)
     if (!this.#running) this.#answer((wish) => wish.reject(error))
     this.#timer?.cancel()
@@ -184,14 +187,13 @@ export class CheckpointCoordinator {
     if (pending === undefined || !pending.awaited.delete(taskKey(task))) return
     for (const part of parts) pending.parts.push(part)
     if (pending.awaited.size > 0) return
-    pending.timer?.cancel()
-    pending.phase = 'storing'
+    this.#step(pending, 'answered')
     this.#track(this.#store(pending))
   }
 
   onDeclined(checkpoint: number, error: Error): void {
     const pending = this.#gathering(checkpoint)
-    if (pending !== undefined) this.#fail(pending, error)
+    if (pending !== undefined) this.#fail(pending, 'declined', error)
   }
 
   onCommitFinished(task: TaskId, checkpoint: number): void {
@@ -243,17 +245,18 @@ export class CheckpointCoordinator {
       awaited: new Set(tasks.map(taskKey)),
       parts: [],
       timer: undefined,
-      phase: 'gathering',
+      phase: 'waiting',
       result: undefined,
     }
     this.#pending.push(pending)
+    this.#step(pending, reason === undefined ? 'due' : 'final')
     try {
       for (const part of this.#options.enumeratorParts(checkpoint)) pending.parts.push(part)
     } catch (error) {
-      this.#track(Promise.resolve().then(() => this.#fail(pending, toError(error))))
+      this.#track(Promise.resolve().then(() => this.#fail(pending, 'declined', toError(error))))
       return
     }
-    const tooLong = (): void => this.#fail(pending, new Error(`it took longer than ${timeoutMs} ms`))
+    const tooLong = (): void => this.#fail(pending, 'timeout', new Error(`it took longer than ${timeoutMs} ms`))
     pending.timer = ports.clock.setTimer(timeoutMs, tooLong)
     for (const task of sourceTasks) {
       this.#options.send(task, { kind: 'checkpoint', checkpoint, final: reason !== undefined })
@@ -275,15 +278,16 @@ export class CheckpointCoordinator {
     }
     try {
       const stored = await store.write(content)
-      if (pending.phase === 'subsumed') {
+      if (pending.phase === 'gone') return
+      this.#step(pending, 'written')
+      if (pending.phase === 'overtaken') {
         await store.discard(pending.checkpoint, attempt)
         return
       }
       pending.result = { content, stored }
-      pending.phase = 'stored'
       this.#wake()
     } catch (error) {
-      this.#fail(pending, toError(error))
+      this.#fail(pending, 'write-failed', toError(error))
     }
   }
 
@@ -291,19 +295,23 @@ export class CheckpointCoordinator {
   async #complete(pending: Pending, { content, stored }: NonNullable<Pending['result']>): Promise<boolean> {
     const { clock } = this.#options.ports
     const { checkpoint, reason, beganMs } = pending
-    this.#subsumeBelow(checkpoint)
-    const rode = await this.#record(content, stored)
+    this.#step(pending, 'turn')
+    this.#overtakeBelow(checkpoint)
+    const rode = await this.#record(content, stored).catch((error: unknown) => this.#lost(pending, error))
     this.#throwIfOver()
+    this.#step(pending, 'recorded')
     this.#consecutiveFailures = 0
     this.#completed++
     this.#last = { checkpoint, durationMs: clock.monotonic() - beganMs, bytes: stored.bytes, at: clock.now() }
-    pending.phase = 'ending'
     await this.#end(checkpoint)
     if (reason !== undefined) {
-      await this.#settle(content, rode)
+      this.#step(pending, 'final-ended')
+      await this.#settle(content, rode).catch((error: unknown) => this.#lost(pending, error))
+      this.#step(pending, 'recorded')
       return true
     }
     await this.#grant(content, rode)
+    for (const one of this.#pending) if (one.checkpoint <= checkpoint) this.#step(one, 'ended')
     this.#pending = this.#pending.filter((one) => one.checkpoint > checkpoint)
     this.#ended()
     // Behind the commit, because nobody waits for old folders to go.
@@ -334,15 +342,12 @@ export class CheckpointCoordinator {
   }
 
   /** Rule 5. What they flushed is listed by the one that completes, so nothing of them is ended, aborted or missed. */
-  #subsumeBelow(checkpoint: number): void {
-    const { store, attempt, ports } = this.#options
+  #overtakeBelow(checkpoint: number): void {
+    const { logger } = this.#options.ports
     for (const older of this.#pending) {
-      if (older.checkpoint >= checkpoint || older.phase === 'subsumed') continue
-      older.timer?.cancel()
-      // One that is being written is removed when that is over.
-      if (older.phase === 'stored') this.#track(store.discard(older.checkpoint, attempt))
-      older.phase = 'subsumed'
-      ports.logger.info({ checkpoint: older.checkpoint, by: checkpoint }, 'a checkpoint was overtaken by a younger one')
+      if (older.checkpoint >= checkpoint || older.phase === 'overtaken') continue
+      this.#step(older, 'younger')
+      logger.info({ checkpoint: older.checkpoint, by: checkpoint }, 'a checkpoint was overtaken by a younger one')
     }
   }
 
@@ -409,12 +414,12 @@ export class CheckpointCoordinator {
   }
 
   /** Nothing is ended or aborted: the next completed one lists what this one flushed (rule 2). */
-  #fail(pending: Pending, error: Error): void {
-    if (this.#over !== undefined || pending.phase === 'subsumed') return
+  #fail(pending: Pending, event: 'declined' | 'timeout' | 'write-failed', error: Error): void {
+    if (this.#over !== undefined) return
+    this.#step(pending, event)
+    if (pending.phase === 'overtaken') return
     const { store, attempt, tolerableFailures, ports } = this.#options
     const { checkpoint } = pending
-    pending.timer?.cancel()
-    this.#pending = this.#pending.filter((one) => one !== pending)
     this.#failed++
     this.#consecutiveFailures++
     joint('checkpoint-failed', { checkpoint })
@@ -430,6 +435,19 @@ export class CheckpointCoordinator {
     )
     if (consecutive > tolerableFailures) this.close(refusal)
     else this.#ended()
+  }
+
+  /** Only the log knows whether it counts. */
+  #lost(pending: Pending, error: unknown): never {
+    this.#step(pending, 'record-failed')
+    throw error
+  }
+
+  /** One that is gone leaves its place. */
+  #step(pending: Pending, event: CheckpointEvent): void {
+    pending.phase = nextPhase(pending.phase, event, pending.checkpoint)
+    if (pending.phase !== 'gathering') pending.timer?.cancel()
+    if (pending.phase === 'gone') this.#pending = this.#pending.filter((one) => one !== pending)
   }
 
   /** One is no longer under way: the pause begins. */
