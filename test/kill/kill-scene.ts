@@ -1,6 +1,7 @@
 /**
- * A job that copies one topic into another of its own, and what Kafka's own Java clients say of it. `assertExact` is the oracle of all kill tests: none missing, none
- * twice, the order of each key kept, no transaction open, the group's offsets at the end of the input.
+ * A job that copies one topic into another of its own, and what Kafka's own Java clients say of it. `assertExact` is the oracle
+ * of all kill tests: none missing, none twice, the order of each key kept, no transaction open, the group's offsets at the end
+ * of the input.
  */
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -44,6 +44,8 @@ export interface CopySettings {
   /** Elements stay on their way from reader to writer, go to the task of their key, or are counted there for each key. */
   readonly way: 'forward' | 'spread' | 'counted'
   readonly concurrentCheckpoints: number
+  /** Long for what usually goes on, or so short that what is slow fails them. */
+  readonly checkpointTimeoutMs: number
   /** What one element costs. */
   readonly elementMs: number
   readonly markerDelayMs: number
@@ -77,6 +79,7 @@ export function copySettings(seed: number): CopySettings {
     foreign,
     oldRecords: !foreign && dice.chance(0.15) ? dice.between(LONG_LOG.fewest, LONG_LOG.most) : 0,
     start: dice.pick(['earliest', 'late']),
+    checkpointTimeoutMs: dice.pick([4_000, 4_000, 4_000, 40]),
   }
 }
 

@@ -92,7 +92,7 @@ class SeedRun {
       job: (simulation) => copyJob(simulation, world, bug),
       configuration: {
         'execution.checkpointing.interval': 5,
-        'execution.checkpointing.timeout': 4_000,
+        'execution.checkpointing.timeout': world.checkpointTimeoutMs,
         'execution.checkpointing.max-concurrent-checkpoints': world.concurrentCheckpoints,
         'restart-strategy.type': 'fixed-delay',
         'restart-strategy.fixed-delay.delay': 2,
