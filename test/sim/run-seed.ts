@@ -49,6 +49,8 @@ export interface SeedOptions {
 const PREFIX = 'copy'
 /** As long as the brokers allow. */
 const TRANSACTION_TIMEOUT_MS = 900_000
+/** Longer than any checkpoint takes here. */
+const PATIENT_MS = 4_000
 
 export function planOf(seed: number): RunPlan {
   return makePlan(seed, { kinds: FAULT_KINDS, parallelismMax: 3 })
@@ -202,6 +204,10 @@ class SeedRun {
       case 'TRANSACTIONS_UNDECIDED':
         if (!this.#struck.has('transaction-expires')) return undefined
         return { configuration: { 'millrace.recovery.on-lost-transactions': 'continue' } }
+      case 'CHECKPOINT_FAILED':
+        return this.#world.checkpointTimeoutMs < PATIENT_MS
+          ? { configuration: { 'execution.checkpointing.timeout': PATIENT_MS } }
+          : undefined
       default:
         return undefined
     }
