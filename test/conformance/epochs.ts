@@ -25,7 +25,7 @@ const LIMIT = { deadlineMs: 30_000 }
 export async function transactionsOverTheLastEpoch(broker: BrokerUnderTest): Promise<void> {
   const cluster = connect(broker)
   const admin = new KafkaAdmin(cluster)
-  await admin.createTopics([{ name: 'out', partitions: 1, config: { 'retention.ms': -1 } }])
+  await admin.createTopics([{ name: 'out', partitions: 1, replicationFactor: 1, config: { 'retention.ms': -1 } }])
   const version = await transactionVersion(cluster)
   let identity = await initProducerId(cluster, ID, 60_000)
   while (identity.epoch < NEAR_THE_END) identity = await initProducerId(cluster, ID, 60_000)
