@@ -23,6 +23,8 @@ class ScriptedChannel implements InputChannel {
   checkpoint = 0
   final = false
   closed = false
+  /** A look at a channel takes in what came for others. */
+  onLook: () => void = () => undefined
   readonly #items: Item[] = []
   #listener: () => void = () => undefined
 
@@ -60,6 +62,7 @@ class ScriptedChannel implements InputChannel {
   }
 
   get ready(): boolean {
+    this.onLook()
     return this.#items.length > 0
   }
 
@@ -282,4 +285,19 @@ test('whoever waits is woken by what arrives, and not by what a waiting channel 
   assert.equal(rig.poll(), 'snapshot 1, a')
   await rig.head.close()
   assert.ok(rig.channels.every((channel) => channel.closed))
+})
+
+test('what arrives at one channel while another is looked at wakes whoever waits', async () => {
+  const rig = new Rig(2)
+  const [first, second] = rig.channels
+  assert.ok(first !== undefined && second !== undefined)
+  second.onLook = () => {
+    second.onLook = () => undefined
+    first.arrive({ kind: 'element', value: 'a' })
+  }
+  let woken = false
+  void rig.head.available().then(() => (woken = true))
+  await new Promise((resolve) => setImmediate(resolve))
+  assert.ok(woken, 'the element was told of once, before anybody waited')
+  assert.equal(rig.poll(), 'a')
 })

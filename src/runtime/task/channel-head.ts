@@ -120,11 +120,15 @@ export class ChannelHead implements TaskHead {
     }
   }
 
+  /**
+   * Who waits is known before anything is looked at: a look at one channel takes in what has come for all others of the same
+   * thread, those that were looked at before included, and tells of it once.
+   */
   available(): Promise<void> {
-    // What arrived since the last look, though the channel was not asked: on the way here a letter may have let it in.
-    if (this.#channels.some((channel, index) => channel.ready && !this.#aligner.waits(index))) return Promise.resolve()
     return new Promise((resolve) => {
       this.#wake = resolve
+      // What arrived since the last look, though the channel was not asked: on the way here a letter may have let it in.
+      if (this.#channels.some((channel, index) => channel.ready && !this.#aligner.waits(index))) resolve()
     })
   }
 
