@@ -7,14 +7,19 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
-import { type JobEvent, type JobExecutionResult, MillraceError, type RunJobOptions, runJob } from 'millrace'
+import { type JobEvent, type JobExecutionResult, MillraceError, type RunJobOptions, runJob, startJob } from 'millrace'
 import { silentLogger } from '../../src/base/index.ts'
 import { assertExact, parsed } from './assert-exact.ts'
 import { committedLines } from './file-sink.ts'
 import job, { type Death } from './thread-job.fixture.ts'
 
 const module = new URL('./thread-job.fixture.ts', import.meta.url)
-const bounded = { timeout: 60_000 }
+/** For a job that hangs. */
+const bounded = { timeout: 300_000 }
+/** The most that a thread which is well may be kept from its event loop, on a machine that others use too. */
+const PATIENT = '60 s'
+/** Whoever waits for a thread in a loop waits so long. */
+const IMPATIENT_MS = 3_000
 
 interface Ran {
   readonly result: JobExecutionResult
@@ -41,7 +46,7 @@ async function run(
         'restart-strategy.type': 'fixed-delay',
         'restart-strategy.fixed-delay.attempts': 3,
         'restart-strategy.fixed-delay.delay': '10 ms',
-        'millrace.worker.watchdog-timeout': '1 s',
+        'millrace.worker.watchdog-timeout': PATIENT,
         'millrace.worker.heap-size': '96mb',
         ...configure,
       },
@@ -88,15 +93,14 @@ const deaths: readonly [Death, why: RegExp][] = [
   ['uncaught', /worker thread \d died: nobody caught what it threw, "nobody catches this"/],
   ['rejection', /worker thread \d died: nobody caught what it threw, "nobody handles this"/],
   ['memory', /worker thread \d died: its memory is used up/],
-  ['loop', /worker thread \d died: it has not answered for 1000 ms/],
+  ['loop', new RegExp(`worker thread \\d died: it has not answered for ${IMPATIENT_MS} ms`)],
 ]
 for (const [death, why] of deaths) {
   test(
     `a thread that dies by ${death} is a failure of its tasks: the job restarts and its output is exact`,
     bounded,
     async () => {
-      // A machine under load may take longer than a second to fill the memory.
-      const watchdog = death === 'loop' ? '1 s' : '30 s'
+      const watchdog = death === 'loop' ? `${IMPATIENT_MS} ms` : PATIENT
       const { lines, events } = await run(
         { deaths: death, at: 11_000 },
         {},
@@ -104,10 +108,13 @@ for (const [death, why] of deaths) {
       )
       assertExact(lines, 20_000)
       const failures = events.filter((event) => event.status === 'restarting')
-      assert.equal(failures.length, 1)
-      const causes = [failures[0]?.error, failures[0]?.error?.cause].map((error) => String(error)).join(' ')
-      assert.match(causes, why)
-      if (death !== 'throw') assert.ok(MillraceError.is(failures[0]?.error) && failures[0].error.code === 'WORKER_DIED')
+      // The watchdog that finds a loop may find a thread that the machine kept waiting as well: for the same reason.
+      if (death === 'loop') assert.ok(failures.length >= 1)
+      else assert.equal(failures.length, 1)
+      for (const { error } of failures) {
+        assert.match([error, error?.cause].map((one) => String(one)).join(' '), why)
+        if (death !== 'throw') assert.ok(MillraceError.is(error) && error.code === 'WORKER_DIED')
+      }
     },
   )
 }
@@ -118,9 +125,40 @@ test('a thread that dies as it passes a joint of the protocol loses and repeats 
     ['flushed', 3],
     ['transaction-ended', 3],
   ] as const) {
-    const { lines, events } = await run({ joints: `exit:${joint}:${nth}`, seconds: 1.5 })
-    assertExact(lines, 20_000)
-    assert.equal(events.filter((event) => event.status === 'restarting').length, 1, joint)
+    const root = mkdtempSync(join(tmpdir(), 'millrace-threads-'))
+    const directory = join(root, 'out')
+    const events: JobEvent[] = []
+    const options = (args: Record<string, string | number>): RunJobOptions => ({
+      module,
+      threads: 2,
+      parallelism: 4,
+      args: { directory, ...args },
+      configuration: {
+        'execution.checkpointing.interval': '50 ms',
+        'execution.checkpointing.dir': join(root, 'checkpoints'),
+        'restart-strategy.type': 'fixed-delay',
+        'restart-strategy.fixed-delay.attempts': 3,
+        'restart-strategy.fixed-delay.delay': '10 ms',
+      },
+      ports: { logger: silentLogger },
+      onEvent: (event) => events.push(event),
+    })
+    try {
+      // It has input until the thread has died, however long that takes.
+      const client = await startJob(job, options({ joints: `exit:${joint}:${nth}`, seconds: 60 }))
+      const restarted = (): boolean => client.figures().restarts > 0 && client.status() === 'running'
+      while (!restarted()) {
+        assert.ok(!['finished', 'failed'].includes(client.status()), `${client.status()} before a death at ${joint}`)
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      await client.stop()
+      assert.equal((await client.result()).outcome, 'stopped')
+      assert.equal((await runJob(job, options({ seconds: 0.4 }))).outcome, 'finished')
+      assertExact(committedLines(directory), 20_000)
+      assert.equal(events.filter((event) => event.status === 'restarting').length, 1, joint)
+    } finally {
+      rmSync(root, { recursive: true, force: true })
+    }
   }
 })
 
