@@ -3,7 +3,7 @@
  * ask. Everything goes over the protocol; the clock is the system's unless a test brings its own.
  */
 import assert from 'node:assert/strict'
-import { type Clock, SeededRandom, SystemClock, silentLogger } from '../base/index.ts'
+import { type Clock, SeededRandom, SystemClock, silentLogger, type Timer } from '../base/index.ts'
 import {
   type Api,
   BatchWriter,
@@ -27,6 +27,33 @@ import {
   type TransactionVersion,
 } from '../kafka/index.ts'
 import { EmbeddedBroker, type EmbeddedBrokerOptions } from './embedded-broker.ts'
+
+/** The system's clock, but for timers of one length, which wait until they are let go: what they would do is not done meanwhile. */
+export class HoldingClock extends SystemClock {
+  #heldMs: number | undefined
+  readonly #held: Set<() => void> = new Set()
+
+  /** From now on. */
+  hold(delayMs: number): void {
+    this.#heldMs = delayMs
+  }
+
+  /** Those that are held fire now, in the order in which they were set, and later ones by themselves. */
+  letGo(): void {
+    this.#heldMs = undefined
+    const held = [...this.#held]
+    this.#held.clear()
+    for (const callback of held) callback()
+  }
+
+  override setTimer(delayMs: number, callback: () => void, options?: Parameters<SystemClock['setTimer']>[2]): Timer {
+    if (delayMs !== this.#heldMs) return super.setTimer(delayMs, callback, options)
+    // The same callback may be set twice.
+    const own = (): void => callback()
+    this.#held.add(own)
+    return { cancel: () => void this.#held.delete(own) }
+  }
+}
 
 export interface SeenValue {
   readonly offset: number
@@ -104,7 +131,7 @@ export class BrokerWorld {
     const request = {
       transactionalId: transactionalId ?? null,
       acks: -1,
-      timeoutMs: 5_000,
+      timeoutMs: 60_000,
       topicData: [{ name: topic, partitionData: [{ index: partition, records }] }],
     }
     const node = this.broker.leaderOf(topic, partition)
@@ -187,7 +214,7 @@ export class BrokerWorld {
       assert.ok(found !== undefined)
       const { state, producerId, producerEpoch } = found
       if (state === 'NotFound') return state
-      if (!state.startsWith('Prepare') || round >= 250) return `${state} ${producerId}/${producerEpoch}`
+      if (!state.startsWith('Prepare') || round >= 1_000) return `${state} ${producerId}/${producerEpoch}`
       await this.clock.sleep(5)
     }
   }

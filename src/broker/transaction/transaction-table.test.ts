@@ -17,9 +17,13 @@ import {
   type TransactionVersion,
   transactionVersion,
 } from '../../kafka/index.ts'
-import { BrokerWorld } from '../broker-world.test-double.ts'
+import { BrokerWorld, HoldingClock } from '../broker-world.test-double.ts'
 
 const TOPIC = 'written'
+/** Of no other timers: those of the markers and of a transaction's own time limit. */
+const MARKER_DELAY_MS = 11
+const TIME_LIMIT_MS = 67
+const DEADLINE = { deadlineMs: 60_000 }
 const END_VERSIONS = { 1: 4, 2: 5 } as const
 
 const at = (identity: ProducerIdentity, added = 0): string => `${identity.producerId}/${identity.epoch + added}`
@@ -30,12 +34,13 @@ for (const version of [2, 1] as const) {
   const bump = version === 2 ? 1 : 0
 
   suite(`transaction version ${version}`, () => {
+    const clock = new HoldingClock()
     let world: BrokerWorld
     let ids = 0
 
     before(() => {
-      const settings = { markerDelayMs: 60 }
-      world = new BrokerWorld({ transactionVersion: version, topics: { [TOPIC]: { partitions: 2 } }, settings })
+      const settings = { markerDelayMs: MARKER_DELAY_MS }
+      world = new BrokerWorld({ clock, transactionVersion: version, topics: { [TOPIC]: { partitions: 2 } }, settings })
     })
     after(() => world.close())
 
@@ -53,7 +58,7 @@ for (const version of [2, 1] as const) {
     }
 
     async function answer(handle: TransactionHandle, commit: boolean): Promise<string> {
-      const outcome: EndOutcome = await endTransaction(world.cluster, handle, commit, { deadlineMs: 5_000 })
+      const outcome: EndOutcome = await endTransaction(world.cluster, handle, commit, DEADLINE)
       return outcome.kind === 'ended' ? 'NONE' : outcome.kind === 'refused' ? outcome.error : 'undecided'
     }
 
@@ -78,9 +83,11 @@ for (const version of [2, 1] as const) {
       const handle = await flushed()
       assert.equal(await world.describe(handle.transactionalId), `Ongoing ${at(handle)}`)
       const done = version === 2 ? `NONE ${at(handle, 1)}` : 'NONE'
+      clock.hold(MARKER_DELAY_MS)
       assert.equal(await once(handle, true), done)
       assert.equal(await once(handle, true), 'CONCURRENT_TRANSACTIONS', 'until the markers are written')
       assert.equal(await once(handle, false), 'INVALID_TXN_STATE', 'an abort of what is being committed')
+      clock.letGo()
       assert.equal(await world.describe(handle.transactionalId), `CompleteCommit ${at(handle, bump)}`)
       assert.equal(await once(handle, true), done)
       assert.equal(await once(handle, true), done)
@@ -163,8 +170,10 @@ for (const version of [2, 1] as const) {
     })
 
     test('an expired transaction can be told by its description before anything is ended', async () => {
-      const handle = await world.flushed(newId(), TOPIC, { version, timeoutMs: 60 })
-      await world.clock.sleep(90)
+      clock.hold(TIME_LIMIT_MS)
+      const handle = await world.flushed(newId(), TOPIC, { version, timeoutMs: TIME_LIMIT_MS })
+      assert.equal(await world.describe(handle.transactionalId), `Ongoing ${at(handle)}`)
+      clock.letGo()
       assert.equal(await world.describe(handle.transactionalId), `CompleteAbort ${at(handle, 1)}`)
       const refusal = version === 2 ? 'INVALID_TXN_STATE' : 'PRODUCER_FENCED'
       assert.equal(await once(handle, true), refusal)
@@ -191,7 +200,7 @@ test('a transaction begun in version 1 is ended in version 1 after the cluster w
   world.broker.setTransactionVersion(2)
   assert.equal(await transactionVersion(world.cluster), 2)
   for (let repeat = 0; repeat < 2; repeat++) {
-    const outcome = await endTransaction(world.cluster, handle, true, { deadlineMs: 5_000 })
+    const outcome = await endTransaction(world.cluster, handle, true, DEADLINE)
     assert.equal(outcome.kind, 'ended')
   }
   await world.close()

@@ -8,6 +8,7 @@ import { SystemClock, SystemRandom, silentLogger } from '../../base/index.ts'
 import { EmbeddedBroker } from '../../broker/index.ts'
 import { produceApi } from '../protocol/generated/produce.ts'
 import { readTopic, values } from './fetcher-reading.test-double.ts'
+import { KafkaAdmin } from './kafka-admin.ts'
 import { KafkaCluster } from './kafka-cluster.ts'
 import { parseClusterOptions, parseProducerOptions } from './options.ts'
 import { Producer } from './producer.ts'
@@ -34,8 +35,13 @@ for (const acks of [0, 1, 'all'] as const) {
     }
     assert.equal(producer.metrics().recordsAcknowledged, 4_000)
     await producer.close()
-    // Behind the last request without an answer: reading goes over another connection.
-    await ports.clock.sleep(20)
+    // Reading goes over another connection than the last request without an answer.
+    const admin = new KafkaAdmin(cluster)
+    const ends = async (): Promise<number[]> =>
+      (await admin.listOffsets([0, 1].map((partition) => ({ topic: 't', partition, at: 'latest' as const })))).map(
+        ({ offset }) => offset,
+      )
+    for (let tries = 0; tries < 1_000 && (await ends()).some((end) => end < 2_000); tries++) await ports.clock.sleep(1)
     const expected = [0, 1].map((p) => [0, 1, 2, 3, 4].flatMap((round) => series(`${round}-${p}-`, 400)))
     assert.deepEqual((await readTopic(cluster, 't', 'read_uncommitted')).map(values), expected)
   })

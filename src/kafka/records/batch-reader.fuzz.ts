@@ -117,7 +117,9 @@ const filter = new AbortedTransactionFilter()
 const until = Date.now() + seconds * 1000
 const counts: Record<string, number> = {}
 let rounds = 0
-for (; Date.now() < until; rounds++) {
+// A machine that was busy elsewhere has done something all the same.
+const ROUNDS_MIN = 100
+for (; Date.now() < until || rounds < ROUNDS_MIN; rounds++) {
   const batches = Array.from({ length: 1 + pick(4) }, (_, index) => makeBatch(index * 2100))
   const response = Buffer.concat(batches)
   for (let variant = 0; variant < 20; variant++) {

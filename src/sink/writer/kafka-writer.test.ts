@@ -279,7 +279,8 @@ test('an identity that cannot be had fails an idle task too', async () => {
     if (call === 'init') throw new MillraceError('KAFKA_AUTHORIZATION_FAILED', 'not allowed to write "job-7-0-0"')
   }
   writer.write('a')
-  await new Promise((resolve) => setTimeout(resolve, 5))
+  for (let turns = 0; failures.length === 0 && turns < 1_000; turns++)
+    await new Promise((resolve) => setImmediate(resolve))
   assert.equal(failures.length, 1)
   await assert.rejects(writer.prepareCommit(checkpointId(1), false), { code: 'KAFKA_AUTHORIZATION_FAILED' })
   await writer.close()

@@ -1,6 +1,7 @@
 /** Jobs in this process: each life on the same storage, crashes at joints, and every record once whatever the joint. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type JointName, MillraceError } from '../../base/index.ts'
 import { SimpleStringSchema } from '../../core/index.ts'
 import { DeliveryGuarantee, KafkaRecordSerializationSchema, KafkaSink } from '../../sink/index.ts'
@@ -9,7 +10,7 @@ import { defineJob, type JobDefinition, WatermarkStrategy } from '../../stream/i
 import { assertTopicContains } from '../embedded-kafka/assert-topic-contains.ts'
 import { EmbeddedKafka } from '../embedded-kafka/embedded-kafka.ts'
 import { SimulatedClock } from '../simulated-clock.ts'
-import { MiniCluster } from './mini-cluster.ts'
+import { MiniCluster, type MiniClusterJob } from './mini-cluster.ts'
 
 const copy: JobDefinition = defineJob('copy', (env, params) => {
   const brokers = params.required('brokers')
@@ -40,6 +41,15 @@ const copy: JobDefinition = defineJob('copy', (env, params) => {
     .uid('out')
 })
 
+/** A machine that others use too may need its time. */
+const PATIENT = { timeoutMs: 60_000 }
+
+async function hasRead(job: MiniClusterJob, records: number): Promise<void> {
+  for (const beganMs = performance.now(); job.figures().recordsIn < records; await sleep(5)) {
+    assert.ok(performance.now() - beganMs < 60_000, `${job.figures().recordsIn} of ${records} records were read`)
+  }
+}
+
 const JOINTS: readonly JointName[] = ['flushed', 'completed-written', 'transaction-ended', 'all-ended']
 
 for (const name of JOINTS) {
@@ -55,10 +65,10 @@ for (const name of JOINTS) {
       await assert.rejects(first.result(), (error) => MillraceError.is(error))
       await kafka.produce('in', ['d'])
       const second = await cluster.start(copy, { args })
-      await assertTopicContains(kafka, 'out', ['A', 'B', 'C', 'D'])
+      await assertTopicContains(kafka, 'out', ['A', 'B', 'C', 'D'], PATIENT)
       await second.checkpoint()
       await second.stop()
-      await assertTopicContains(kafka, 'out', ['A', 'B', 'C', 'D'])
+      await assertTopicContains(kafka, 'out', ['A', 'B', 'C', 'D'], PATIENT)
     } finally {
       await cluster.close()
       await kafka.close()
@@ -72,7 +82,7 @@ test('checkpoint takes one at once, and what was read before it is committed', a
   const job = await cluster.start(copy, { args: { brokers: kafka.bootstrapServers } })
   await job.checkpoint()
   await kafka.produce('in', ['a'])
-  for (let turns = 0; turns < 500 && job.figures().recordsIn === 0; turns++) await new Promise((r) => setTimeout(r, 5))
+  await hasRead(job, 1)
   assert.equal((await kafka.readAll('out')).length, 0)
   await job.checkpoint()
   assert.equal((await kafka.readAll('out')).length, 1)
@@ -95,14 +105,14 @@ test('a crash between the completion and the effect of a checkpoint that was ask
   const first = await cluster.start(copy, { args })
   await first.checkpoint()
   await kafka.produce('in', ['c'])
-  for (let turns = 0; turns < 500 && first.figures().recordsIn < 3; turns++) await new Promise((r) => setTimeout(r, 5))
+  await hasRead(first, 3)
   const crash = first.failAt('completed-written')
   await assert.rejects(first.checkpoint())
   await crash
   const second = await cluster.start(copy, { args })
   await second.checkpoint()
   await second.stop()
-  await assertTopicContains(kafka, 'out', ['A', 'B', 'C'])
+  await assertTopicContains(kafka, 'out', ['A', 'B', 'C'], PATIENT)
   await cluster.close()
   await kafka.close()
 })
@@ -159,7 +169,7 @@ test('on a simulated clock hours of a job pass at once', async () => {
 })
 
 test('on virtual time a job and its Kafka pass half an hour with checkpoints, a crash and an outage at once', async () => {
-  const beganMs = performance.now()
+  const before = process.cpuUsage()
   const clock = new SimulatedClock()
   const kafka = await EmbeddedKafka.start({ topics: { in: {}, out: {} }, clock })
   const cluster = new MiniCluster({ network: kafka.network, clock, checkpointIntervalMs: 60_000 })
@@ -179,5 +189,9 @@ test('on virtual time a job and its Kafka pass half an hour with checkpoints, a 
   await clock.until(cluster.close())
   await clock.until(kafka.close())
   assert.ok(clock.monotonic() >= 1_800_000)
-  assert.ok(performance.now() - beganMs < 20_000, 'half an hour takes seconds')
+  const { user, system } = process.cpuUsage(before)
+  assert.ok(
+    (user + system) / 1_000 < 20_000,
+    `half an hour takes seconds, here ${(user + system) / 1e6} of the processor`,
+  )
 })
