@@ -12,7 +12,9 @@ import {
 import type { KafkaSourceBuilder } from './kafka-source-builder.ts'
 import { SourceExecution } from './source-execution.test-double.ts'
 
-describe('a KafkaSource on a real broker', { timeout: 180_000 }, () => {
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
+
+describe('a KafkaSource on a real broker', { timeout: 900_000 }, () => {
   let server: KafkaServer
   const executions: { close(): Promise<void> }[] = []
   before(async () => {
@@ -168,7 +170,9 @@ describe('a KafkaSource on a real broker', { timeout: 180_000 }, () => {
       ended = true
       return values
     })
-    await new Promise((resolve) => setTimeout(resolve, 1_500))
+    const until = performance.now() + 60_000
+    while (execution.harness.values.length < 2 && performance.now() < until) await pause(10)
+    await pause(1_500)
     assert.equal(ended, false)
     assert.deepEqual(execution.harness.values, ['0', '1'])
     await server.java.endTransaction('o', 'commit')

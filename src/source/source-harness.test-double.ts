@@ -207,7 +207,7 @@ export async function drive(
   reader: SourceReader<KafkaPartitionSplit>,
   options: { readonly until?: () => boolean; readonly timeoutMs?: number; readonly budget?: number } = {},
 ): Promise<void> {
-  const { until = () => false, timeoutMs = 20_000, budget = 100 } = options
+  const { until = () => false, timeoutMs = 120_000, budget = 100 } = options
   const deadline = performance.now() + timeoutMs
   while (!until()) {
     const status = reader.poll(budget)

@@ -57,7 +57,7 @@ public class FlinkCopy {
             .build())
         .setDeliveryGuarantee(DeliveryGuarantee.EXACTLY_ONCE)
         .setTransactionalIdPrefix(args[3])
-        .setProperty("transaction.timeout.ms", "60000")
+        .setProperty("transaction.timeout.ms", "600000")
         .build();
     env.fromSource(source, WatermarkStrategy.noWatermarks(), "in")
         .map(new SlowAndFailingOnce(Integer.parseInt(args[5])))

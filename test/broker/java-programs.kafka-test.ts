@@ -18,11 +18,18 @@ const TRANSACTIONS = 'org.apache.kafka.tools.TransactionsCommand'
 const FLINK_COPY = fileURLToPath(new URL('FlinkCopy.java', import.meta.url))
 const WORD_COUNT = fileURLToPath(new URL('WordCount.java', import.meta.url))
 
-/** Polls until it holds; the last answer when it does not in time. */
-async function eventually(holds: () => boolean | Promise<boolean>, what: string, timeoutMs = 40_000): Promise<void> {
-  const until = Date.now() + timeoutMs
+/** Ends what hangs. */
+const WAIT_MS = 180_000
+
+/** Polls until it holds; what was seen last when it does not in time. */
+async function eventually(
+  holds: () => boolean | Promise<boolean>,
+  what: string,
+  seen: () => unknown = () => '',
+): Promise<void> {
+  const until = Date.now() + WAIT_MS
   while (!(await holds())) {
-    assert.ok(Date.now() < until, `not in time: ${what}`)
+    assert.ok(Date.now() < until, `not in time: ${what}; ${JSON.stringify(seen())}`)
     await sleep(100)
   }
 }
@@ -41,7 +48,7 @@ suite("Kafka's Java programs on the embedded broker", () => {
     world.broker.createTopic('lines', { partitions: 3 })
     const options = { input: `${lines.join('\n')}\n` }
     await world.run([CONSOLE_PRODUCER, ...at(), '--topic', 'lines', '--compression-codec', 'zstd'], options)
-    const args = ['--topic', 'lines', '--from-beginning', '--max-messages', '1000', '--timeout-ms', '20000']
+    const args = ['--topic', 'lines', '--from-beginning', '--max-messages', '1000', '--timeout-ms', '120000']
     const output = await world.run([CONSOLE_CONSUMER, ...at(), ...args])
     const read = output.split('\n').filter((line) => line.startsWith('line '))
     assert.deepEqual(read.sort(), lines.sort())
@@ -92,22 +99,38 @@ suite("Kafka's Java programs on the embedded broker", () => {
         [
           'org.apache.kafka.tools.VerifiableConsumer',
           ...at(),
-          ...['--topic', 'shared', '--group-id', 'pair', '--session-timeout', '6000', '--reset-policy', 'earliest'],
+          ...['--topic', 'shared', '--group-id', 'pair', '--session-timeout', '15000', '--reset-policy', 'earliest'],
         ],
-        { timeoutMs: 100_000 },
+        { timeoutMs: 600_000 },
       )
     const one = member()
-    await eventually(() => assigned(one).length === 4, 'one member has all')
+    await eventually(
+      () => assigned(one).length === 4,
+      'one member has all',
+      () => one.output(),
+    )
     const two = member()
-    await eventually(() => assigned(one).length === 2 && assigned(two).length === 2, 'two members have two each')
+    const outputs = (): string[] => [one.output(), two.output()]
+    await eventually(
+      () => assigned(one).length === 2 && assigned(two).length === 2,
+      'two members have two each',
+      outputs,
+    )
     assert.deepEqual([...assigned(one), ...assigned(two)].sort(), [0, 1, 2, 3])
     const records = Array.from({ length: 400 }, (_, i) => ({ value: `${i}`, partition: i % 4 }))
     await world.tools.produce('shared', records)
-    await eventually(() => consumed(one) + consumed(two) === 400, 'all is read, nothing twice')
+    await eventually(() => consumed(one) + consumed(two) === 400, 'all is read, nothing twice', outputs)
     assert.equal(consumed(one), 200)
+    // A member tells what it read before it commits that: one that dies in between would have it read again.
+    let committed: readonly number[] = []
+    const allCommitted = async (): Promise<boolean> => {
+      committed = (await world.tools.groupOffsets('pair')).map(({ offset }) => offset)
+      return committed.length === 4 && committed.every((offset) => offset === 100)
+    }
+    await eventually(allCommitted, 'all that was read is committed', () => committed)
     two.stop('SIGKILL')
     await two.ended
-    await eventually(() => assigned(one).length === 4, 'the other takes over')
+    await eventually(() => assigned(one).length === 4, 'the other takes over', outputs)
     const described = await world.run([GROUPS, ...at(), '--describe', '--group', 'pair'])
     assert.equal(described.match(/^pair\s+shared\s+\d\s+100\s+100\s+0\s/gm)?.length, 4, described)
     one.stop()
@@ -165,7 +188,7 @@ suite("Kafka's Java programs on the embedded broker", () => {
     const start = (): Program =>
       world.start([WORD_COUNT, world.bootstrapServers, 'words', 'counts', 'word-count'], {
         classpath: [jars],
-        timeoutMs: 110_000,
+        timeoutMs: 600_000,
       })
     const counted = async (): Promise<Record<string, number>> => {
       const counts: Record<string, number> = {}
@@ -206,7 +229,7 @@ suite("Kafka's Java programs on the embedded broker", () => {
 
   for (const failAt of [0, 1_500]) {
     const what = failAt === 0 ? 'to its end' : `through a failure at record ${failAt}`
-    test(`Apache Flink's Kafka connector copies exactly once ${what}`, { timeout: 180_000 }, async () => {
+    test(`Apache Flink's Kafka connector copies exactly once ${what}`, { timeout: 600_000 }, async () => {
       const [input, output, prefix] = [`flink-in-${failAt}`, `flink-out-${failAt}`, `flink-${failAt}`]
       world.broker.createTopic(input, { partitions: 2 })
       world.broker.createTopic(output, { partitions: 2 })
@@ -218,7 +241,7 @@ suite("Kafka's Java programs on the embedded broker", () => {
       const classpath = await compiled()
       const checkpoints = join(world.directory, `checkpoints-${failAt}`)
       const args = ['FlinkCopy', world.bootstrapServers, input, output, prefix, checkpoints, String(failAt)]
-      const said = await world.run(['-Xmx512m', ...args], { classpath, timeoutMs: 120_000 })
+      const said = await world.run(['-Xmx512m', ...args], { classpath, timeoutMs: 400_000 })
       const mapped = Number(/finished \w+ after (\d+) records mapped/.exec(said)?.[1])
       if (failAt === 0) assert.equal(mapped, values.length, said)
       else assert.ok(mapped > values.length, `it went back to a checkpoint: ${said}`)

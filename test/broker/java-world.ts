@@ -80,7 +80,7 @@ export class JavaWorld {
     child.stderr.on('data', take)
     child.stdin.on('error', () => undefined)
     child.stdin.end(options.input ?? '')
-    const deadline = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 60_000)
+    const deadline = setTimeout(() => child.kill('SIGKILL'), options.timeoutMs ?? 240_000)
     const ended = new Promise<{ code: number | null; output: string }>((resolve) => {
       child.once('close', (code) => {
         clearTimeout(deadline)

@@ -15,7 +15,7 @@ export class RawConnection implements NetworkReceiver {
   static async open(network: Network, address: string): Promise<RawConnection> {
     const [host = '', port] = address.split(':')
     const raw = new RawConnection()
-    raw.#connection = await network.connect({ host, port: Number(port), timeoutMs: 5_000 }, raw)
+    raw.#connection = await network.connect({ host, port: Number(port), timeoutMs: 60_000 }, raw)
     return raw
   }
 

@@ -33,7 +33,7 @@ const byName = (from: number) => (version: number, world: SampleWorld, name: str
 const MAKERS: Readonly<Record<string, Maker>> = {
   Produce: (version, world) => ({
     acks: -1,
-    timeoutMs: 100,
+    timeoutMs: 20_000,
     topicData: ['in', 'absent'].map((name) => ({
       ...byName(13)(version, world, name),
       partitionData: [
@@ -100,8 +100,9 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       : { key: 'group', ...(version >= 1 ? { keyType: 0 } : {}) },
   JoinGroup: (version) => ({
     groupId: `joined-${version}`,
-    sessionTimeoutMs: 10_000,
-    ...(version >= 1 ? { rebalanceTimeoutMs: 10_000 } : {}),
+    // Longer than all the questions take: ListGroups is asked afterwards.
+    sessionTimeoutMs: 600_000,
+    ...(version >= 1 ? { rebalanceTimeoutMs: 600_000 } : {}),
     protocolType: 'consumer',
     protocols: [{ name: 'range', metadata: Buffer.from('m') }],
     ...(version >= 5 && version % 2 === 1 ? { groupInstanceId: 'static' } : {}),
@@ -180,7 +181,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       { name: 'in', count: 1, assignments: null },
       { name: 'absent', count: 3, assignments: [{ brokerIds: [1] }] },
     ],
-    timeoutMs: 100,
+    timeoutMs: 20_000,
   }),
   DeleteGroups: () => ({ groupsNames: ['absent'] }),
   IncrementalAlterConfigs: () => ({
@@ -196,7 +197,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     ],
     validateOnly: true,
   }),
-  UpdateFeatures: () => ({ timeoutMs: 100, featureUpdates: [{ feature: 'no.such', maxVersionLevel: 1 }] }),
+  UpdateFeatures: () => ({ timeoutMs: 20_000, featureUpdates: [{ feature: 'no.such', maxVersionLevel: 1 }] }),
   DescribeCluster: () => ({}),
   DescribeProducers: () => ({ topics: [{ name: 'in', partitionIndexes: [0, 1, 9] }] }),
   DescribeTransactions: () => ({ transactionalIds: ['id', 'absent'] }),

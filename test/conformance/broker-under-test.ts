@@ -28,6 +28,8 @@ export function conformanceServer(options: KafkaServerOptions = {}): KafkaServer
     ...options,
     properties: {
       'transaction.abort.timed.out.transaction.cleanup.interval.ms': 300,
+      // None is killed here, and one that is only slow for a moment must not be taken for dead.
+      'broker.session.timeout.ms': 15_000,
       ...options.properties,
     },
   }

@@ -42,7 +42,7 @@ for (const version of Object.values(KAFKA_VERSIONS)) {
     before(async () => {
       server = await KafkaServer.start({ version })
       cluster = connect(server)
-      admin = new KafkaAdmin(cluster, { timeoutMs: 30_000 })
+      admin = new KafkaAdmin(cluster, { timeoutMs: 120_000 })
     })
     after(async () => {
       await cluster?.close()
@@ -71,17 +71,21 @@ for (const version of Object.values(KAFKA_VERSIONS)) {
       await admin.createTopics([{ name: 'exact', partitions: 1, replicationFactor: 1, config: KEEP }])
       assert.equal(await transactionVersion(cluster), TRANSACTION_VERSION[version])
       const committed = await write('id', 'kept')
-      assert.equal((await endTransaction(cluster, committed, true, { deadlineMs: 20_000 })).kind, 'ended')
+      assert.equal((await endTransaction(cluster, committed, true, { deadlineMs: 120_000 })).kind, 'ended')
       // As after a crash: whoever resumes it knows its identity alone.
-      assert.equal((await endTransaction(cluster, committed, true, { deadlineMs: 20_000 })).kind, 'ended', 'again')
+      assert.equal((await endTransaction(cluster, committed, true, { deadlineMs: 120_000 })).kind, 'ended', 'again')
       const aborted = await write('id', 'gone')
-      assert.equal((await endTransaction(cluster, aborted, false, { deadlineMs: 20_000 })).kind, 'ended')
+      assert.equal((await endTransaction(cluster, aborted, false, { deadlineMs: 120_000 })).kind, 'ended')
       const fenced = await write('id', 'fenced')
-      await initProducerId(cluster, 'id', 60_000)
-      assert.equal((await endTransaction(cluster, fenced, true, { deadlineMs: 20_000 })).kind, 'refused')
+      await initProducerId(cluster, 'id', 600_000)
+      assert.equal((await endTransaction(cluster, fenced, true, { deadlineMs: 120_000 })).kind, 'refused')
       const last = await write('id', 'last')
-      assert.equal((await endTransaction(cluster, last, true, { deadlineMs: 20_000 })).kind, 'ended')
-      assert.equal((await endTransaction(cluster, last, true, { deadlineMs: 20_000 })).kind, 'ended', 'markers written')
+      assert.equal((await endTransaction(cluster, last, true, { deadlineMs: 120_000 })).kind, 'ended')
+      assert.equal(
+        (await endTransaction(cluster, last, true, { deadlineMs: 120_000 })).kind,
+        'ended',
+        'markers written',
+      )
       assert.deepEqual(await read('exact'), ['kept', 'last'])
       assert.deepEqual(
         (await server.java.readAll('exact')).map(({ value }) => String(value)),
@@ -122,13 +126,18 @@ for (const version of Object.values(KAFKA_VERSIONS)) {
         assert.equal(one?.producerId, handle.producerId)
         assert.equal(one?.transactionStartOffset, 0)
       } else assert.deepEqual([described, listed, producers], [undefined, undefined, undefined])
-      assert.equal((await endTransaction(cluster, handle, false, { deadlineMs: 20_000 })).kind, 'ended')
+      assert.equal((await endTransaction(cluster, handle, false, { deadlineMs: 120_000 })).kind, 'ended')
     })
 
     test('a topic gets more partitions', async () => {
       await admin.createTopics([{ name: 'grows', partitions: 1, replicationFactor: 1, config: KEEP }])
       await admin.createPartitions([{ name: 'grows', total: 3 }])
-      assert.equal((await admin.describeTopics(['grows']))[0]?.partitions.length, 3)
+      // The controller answers before the broker tells of them.
+      let partitions = 0
+      for (const until = performance.now() + 60_000; partitions !== 3 && performance.now() < until; ) {
+        partitions = (await admin.describeTopics(['grows']))[0]?.partitions.length ?? 0
+      }
+      assert.equal(partitions, 3)
       await assert.rejects(admin.createPartitions([{ name: 'grows', total: 2 }]), { code: 'OPTION_INVALID' })
     })
 
@@ -151,7 +160,7 @@ for (const version of Object.values(KAFKA_VERSIONS)) {
     async function write(id: string, value: string, topic = 'exact'): Promise<TransactionHandle> {
       const producer = new Producer(cluster, parseProducerOptions({}))
       const handle = await producer.topic(topic)
-      producer.beginTransaction(id, await transactionVersion(cluster), initProducerId(cluster, id, 60_000))
+      producer.beginTransaction(id, await transactionVersion(cluster), initProducerId(cluster, id, 600_000))
       handle.append(0, 1_000, null, value)
       const sealed = await producer.seal()
       await producer.close()

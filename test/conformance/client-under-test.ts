@@ -31,7 +31,8 @@ import { takeAll } from './read-records.ts'
 import type { Answer, Step } from './scenario.ts'
 import { bytesOf, type SeenRecord, shownRecords, shownTime } from './shown.ts'
 
-const WAIT_MS = 30_000
+/** Ends what hangs. */
+const WAIT_MS = 120_000
 
 type StepOf<Kind extends Step['do']> = Extract<Step, { readonly do: Kind }>
 
@@ -354,7 +355,7 @@ export class ClientUnderTest {
       partition,
       at,
     }))
-    const found = await new KafkaAdmin(this.#cluster, { timeoutMs: 5_000 }).listOffsets(questions, { isolation })
+    const found = await this.#admin.listOffsets(questions, { isolation })
     return found.map(({ partition, offset, timestamp }) => ({ partition, offset, timestamp: shownTime(timestamp) }))
   }
 

@@ -20,7 +20,7 @@ import { readRecords } from './read-records.ts'
 const NEAR_THE_END = 32_764
 const TRANSACTIONS = 8
 const ID = 'used-up'
-const LIMIT = { deadlineMs: 30_000 }
+const LIMIT = { deadlineMs: 120_000 }
 
 export async function transactionsOverTheLastEpoch(broker: BrokerUnderTest): Promise<void> {
   const cluster = connect(broker)

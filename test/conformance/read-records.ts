@@ -5,7 +5,7 @@ import { Fetcher, KafkaAdmin, type KafkaCluster, parseFetcherOptions } from '../
 import type { Isolation, Settings } from './scenario.ts'
 import type { SeenRecord } from './shown.ts'
 
-const WAIT_MS = 60_000
+const WAIT_MS = 120_000
 
 export async function readRecords(
   cluster: KafkaCluster,

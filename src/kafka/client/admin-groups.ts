@@ -102,7 +102,7 @@ export async function commitGroupOffsets(
   if (pending.size === 0) return
   const doing = `Committing offsets of group ${groupId}`
   const { clock } = cluster.ports
-  const graceEndsMs = clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
+  let graceEndsMs: number | undefined
   await withGroupCoordinator(cluster, groupId, doing, limits, async (connection) => {
     const byTopic = Map.groupBy(pending.values(), ({ topic }) => topic)
     const request = {
@@ -128,6 +128,7 @@ export async function commitGroupOffsets(
         else {
           const offset = pending.get(`${name}/${partitionIndex}`)?.offset ?? -1
           const place = { topic: name, partition: partitionIndex, offset }
+          graceEndsMs ??= clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
           errors.push(commitError(errorCode, groupId, place, clock.monotonic() < graceEndsMs))
         }
       }

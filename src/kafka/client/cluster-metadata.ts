@@ -38,7 +38,10 @@ interface KnownTopic {
   readonly leaders: readonly (PartitionLeader | undefined)[]
 }
 
-/** How long a topic may be unknown before that is believed: a new one reaches all brokers within moments. */
+/**
+ * How long a topic may be unknown before that is believed, from the first answer that says so: a new one reaches all brokers within
+ * moments.
+ */
 const UNKNOWN_TOPIC_GRACE_MS = 2_000
 
 export class ClusterMetadata {
@@ -93,13 +96,15 @@ export class ClusterMetadata {
     const wanted = [...new Set(topics)]
     if (wanted.every((topic) => this.#topics.has(topic))) return
     const { clock } = this.#source.ports
-    const graceEndsMs = clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
+    let graceEndsMs: number | undefined
     const doing = `Asking for the partitions of ${wanted.slice(0, 5).join(', ')}${wanted.length > 5 ? ', ...' : ''}`
     const ask = async (): Promise<void> => {
       for (const topic of wanted) this.#wanted.add(topic)
       await this.refresh()
       for (const topic of wanted) {
-        if (!this.#topics.has(topic)) throw this.#trouble(topic, clock.monotonic() < graceEndsMs)
+        if (this.#topics.has(topic)) continue
+        graceEndsMs ??= clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
+        throw this.#trouble(topic, clock.monotonic() < graceEndsMs)
       }
     }
     try {

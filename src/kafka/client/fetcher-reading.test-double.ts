@@ -29,7 +29,7 @@ export interface ReadRecord {
   readonly value: string | null
 }
 
-/** Everything of a topic up to the end that its partitions have at the first answer; at most 60 s. */
+/** Everything of a topic up to the end that its partitions have at the first answer; at most 120 s. */
 export async function readTopic(
   cluster: KafkaCluster,
   topic: string,
@@ -42,9 +42,9 @@ export async function readTopic(
   const records: ReadRecord[][] = Array.from({ length: count }, () => [])
   for (let partition = 0; partition < count; partition++) fetcher.add(topic, partition, 0)
   const done = (): boolean => records.every((_, partition) => fetcher.lag(topic, partition) === 0)
-  const until = performance.now() + 60_000
+  const until = performance.now() + 120_000
   while (!done()) {
-    if (performance.now() > until) throw new Error(`reading ${topic} took more than 60 s`)
+    if (performance.now() > until) throw new Error(`reading ${topic} took more than 120 s`)
     const got = fetcher.next()
     if (got === undefined) {
       await Promise.race([fetcher.available(), cluster.ports.clock.sleep(100)])

@@ -10,21 +10,22 @@ import { connect, readTopic, values } from './fetcher-reading.test-double.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
 import { parseFetcherOptions, parseProducerOptions } from './options.ts'
 import { Producer } from './producer.ts'
+import { WatchedProduceCluster } from './producer-watched.test-double.ts'
 import { endTransaction, initProducerId } from './transactions.ts'
 
 const series = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${name}${i}`)
 const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
-/** Reads on until the condition holds; at most 60 s. */
+/** Reads on until the condition holds; at most 120 s. */
 async function readUntil(
   fetcher: Fetcher,
   into: string[],
   done: (trouble: PartitionTrouble | undefined) => boolean,
 ): Promise<PartitionTrouble | undefined> {
   let trouble: PartitionTrouble | undefined
-  const until = performance.now() + 60_000
+  const until = performance.now() + 120_000
   while (!done(trouble)) {
-    assert.ok(performance.now() < until, `within 60 s, not after ${into.length} records`)
+    assert.ok(performance.now() < until, `within 120 s, not after ${into.length} records`)
     const got = fetcher.next()
     if (got === undefined) await Promise.race([fetcher.available(), pause(200)])
     else if (got.kind === 'trouble') trouble = got
@@ -167,7 +168,8 @@ describe('three brokers', () => {
   test('leaders killed one after the other: transactions and the reader go on, nothing lost, doubled or reordered', async () => {
     const config = { 'min.insync.replicas': 2 }
     await server.createTopic('moves', { partitions: 3, replicationFactor: 3, config })
-    const producer = new Producer(cluster, parseProducerOptions({ 'batch.size': 2000, 'delivery.timeout.ms': 110_000 }))
+    const watched = new WatchedProduceCluster(cluster)
+    const producer = new Producer(watched, parseProducerOptions({ 'batch.size': 2000, 'delivery.timeout.ms': 240_000 }))
     const topic = await producer.topic('moves')
     const fetcher = new Fetcher(cluster, parseFetcherOptions({ 'isolation.level': 'read_committed' }))
     const got: string[] = []
@@ -175,11 +177,18 @@ describe('three brokers', () => {
     const expected: string[][] = [[], [], []]
     let total = 0
     for (let round = 0; round < 4; round++) {
-      producer.beginTransaction(`moves-${round}`, 2, initProducerId(cluster, `moves-${round}`, 200_000))
-      const node = round % 2 === 1 ? server.nodes[round === 1 ? 0 : 1] : undefined
+      producer.beginTransaction(`moves-${round}`, 2, initProducerId(cluster, `moves-${round}`, 600_000))
+      const sent = watched.sent
+      let node: (typeof server.nodes)[number] | undefined
       for (let part = 0; part < 10; part++) {
         // Paused before it is killed, so that requests it never answers are certainly under way when it dies.
-        if (part === 5) node?.pause()
+        if (part === 5 && round % 2 === 1) {
+          await watched.sentMoreThan(sent)
+          const leader = cluster.metadata.leader('moves', round === 1 ? 0 : 1)?.nodeId
+          node = server.nodes.find(({ id }) => id === leader)
+          assert.ok(node !== undefined)
+          node.pause()
+        }
         for (let p = 0; p < 3; p++) {
           for (const value of series(`${p}/${round}-${part}-`, 100)) {
             topic.append(p, 1, null, value)
@@ -188,12 +197,15 @@ describe('three brokers', () => {
           }
         }
         await pause(5)
-        if (part === 5) await node?.kill()
+        if (part === 5 && node !== undefined) {
+          await watched.unansweredBy(node.id)
+          await node.kill()
+        }
       }
       const { handle } = await producer.seal()
       assert.ok(handle !== undefined)
       for (let repeat = 0; repeat < 2; repeat++) {
-        const outcome = await endTransaction(cluster, handle, true, { deadlineMs: 60_000 })
+        const outcome = await endTransaction(cluster, handle, true, { deadlineMs: 120_000 })
         assert.equal(outcome.kind, 'ended', JSON.stringify(outcome))
       }
       await readUntil(fetcher, got, () => got.length >= total)

@@ -26,7 +26,8 @@ suite('the admin client', () => {
   let admin: KafkaAdmin
 
   before(async () => {
-    server = await KafkaServer.start({ nodes: 3 })
+    // A broker that is only slow for a moment must not be taken for dead: leaders would change under a test.
+    server = await KafkaServer.start({ nodes: 3, properties: { 'broker.session.timeout.ms': 10_000 } })
     cluster = connect(server.bootstrapServers)
     admin = new KafkaAdmin(cluster)
   })
@@ -46,8 +47,13 @@ suite('the admin client', () => {
       },
       { name: 'plain', partitions: 1 },
     ])
-    const names = await admin.listTopics()
-    assert.ok(names.includes('made') && names.includes('plain'))
+    // Another broker than the one that said that all is led may be asked, and learns of it a moment later.
+    const until = performance.now() + 60_000
+    let names = await admin.listTopics()
+    while (!(names.includes('made') && names.includes('plain'))) {
+      assert.ok(performance.now() < until, names.join())
+      names = await admin.listTopics()
+    }
     assert.equal(
       names.some((name) => name.startsWith('__')),
       false,
@@ -81,23 +87,28 @@ suite('the admin client', () => {
       code: 'OPTION_INVALID',
       message: /Creating topic wide .*INVALID_REPLICATION_FACTOR/,
     })
-    const began = performance.now()
-    const missing = [
-      [admin.describeTopics(['made', 'missing-1', 'missing-2']), /topics missing-1, missing-2/],
-      [cluster.metadata.ensure(['missing-3']), /missing-3/],
-      [admin.listOffsets([{ topic: 'missing-4', partition: 0, at: 'latest' }]), /missing-4/],
-      [admin.describeConfigs({ type: 'topic', name: 'missing-5' }), /missing-5/],
-    ] as const
-    await Promise.all(
-      missing.map(([call, message]) =>
-        assert.rejects(call, { code: 'KAFKA_UNKNOWN_TOPIC', retriable: false, message }),
-      ),
-    )
+    // A machine that is busy elsewhere for a while makes one try late, not each.
+    const took: number[] = []
+    while (took.length < 5 && !took.some((ms) => ms < 10_000)) {
+      const began = performance.now()
+      const missing = [
+        [admin.describeTopics(['made', 'missing-1', 'missing-2']), /topics missing-1, missing-2/],
+        [cluster.metadata.ensure(['missing-3']), /missing-3/],
+        [admin.listOffsets([{ topic: 'missing-4', partition: 0, at: 'latest' }]), /missing-4/],
+        [admin.describeConfigs({ type: 'topic', name: 'missing-5' }), /missing-5/],
+      ] as const
+      await Promise.all(
+        missing.map(([call, message]) =>
+          assert.rejects(call, { code: 'KAFKA_UNKNOWN_TOPIC', retriable: false, message }),
+        ),
+      )
+      took.push(performance.now() - began)
+    }
+    assert.ok(Math.min(...took) < 10_000, `each took too long: ${took.map(Math.round).join(', ')} ms`)
     await assert.rejects(admin.listOffsets([{ topic: 'made', partition: 7, at: 'latest' }]), {
       code: 'KAFKA_UNKNOWN_PARTITION',
       message: /made-7: the topic has 4 partitions/,
     })
-    assert.ok(performance.now() - began < 10_000)
   })
 
   test('offsets by place and by time, of several partitions and brokers, in the order asked', async () => {
@@ -138,16 +149,16 @@ suite('the admin client', () => {
     await admin.createTopics([{ name: 'open', partitions: 1 }])
     const producer = new Producer(cluster, parseProducerOptions({}))
     const topic = await producer.topic('open')
-    producer.beginTransaction('open-1', 2, initProducerId(cluster, 'open-1', 60_000))
+    producer.beginTransaction('open-1', 2, initProducerId(cluster, 'open-1', 600_000))
     topic.append(0, 1, null, 'x')
     const { handle } = await producer.seal()
     assert.ok(handle !== undefined)
     const end = async (isolation: 'read_committed' | 'read_uncommitted'): Promise<number | undefined> =>
       (await admin.listOffsets([{ topic: 'open', partition: 0, at: 'latest' }], { isolation }))[0]?.offset
     assert.deepEqual([await end('read_committed'), await end('read_uncommitted')], [0, 1])
-    await endTransaction(cluster, handle, true, { deadlineMs: 10_000 })
+    await endTransaction(cluster, handle, true, { deadlineMs: 120_000 })
     // The repeat is answered after the markers are written.
-    await endTransaction(cluster, handle, true, { deadlineMs: 10_000 })
+    await endTransaction(cluster, handle, true, { deadlineMs: 120_000 })
     assert.deepEqual([await end('read_committed'), await end('read_uncommitted')], [2, 2])
     await producer.close()
   })

@@ -64,7 +64,7 @@ export interface ConfigResource {
   readonly name: string
 }
 
-/** A topic that was made a moment ago may not be known to every broker. */
+/** A topic that was made a moment ago may not be known to every broker: so long after the first that says so it is believed. */
 const UNKNOWN_TOPIC_GRACE_MS = 2_000
 /** The cluster's own number of replicas can be asked for since 2.4 (KIP-464). */
 const CREATE_WITH_DEFAULTS = 4
@@ -96,12 +96,15 @@ export class KafkaAdmin {
   async describeTopics(names: readonly string[]): Promise<TopicDescription[]> {
     if (names.length === 0) return []
     const { clock } = this.#cluster.ports
-    const graceEndsMs = clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
+    let graceEndsMs: number | undefined
     const attempt = async (): Promise<TopicDescription[]> => {
       const { topics } = await this.#cluster.askMetadata([...new Set(names)])
       const byName = new Map(topics.map((topic) => [topic.name, topic]))
       const unknown = names.filter((name) => isUnknown(byName.get(name)))
-      if (unknown.length > 0) throw unknownTopic(unknown, clock.monotonic() < graceEndsMs)
+      if (unknown.length > 0) {
+        graceEndsMs ??= clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
+        throw unknownTopic(unknown, clock.monotonic() < graceEndsMs)
+      }
       return names.flatMap((name) => {
         const topic = byName.get(name)
         return topic === undefined ? [] : [described(topic, name)]
@@ -178,7 +181,7 @@ export class KafkaAdmin {
       },
     ]
     const { clock } = this.#cluster.ports
-    const graceEndsMs = clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
+    let graceEndsMs: number | undefined
     const attempt = async ({ remainingMs }: { remainingMs: number }): Promise<Map<string, string | null>> => {
       const connection = await (type === 'broker'
         ? this.#cluster.connection(Number(name), 'control')
@@ -186,6 +189,7 @@ export class KafkaAdmin {
       const [result] = (await connection.send(describeConfigsApi, { resources })).results
       if (result === undefined) throw new MillraceError('KAFKA_PROTOCOL', `${doing} was answered without it.`)
       if (result.errorCode === KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION) {
+        graceEndsMs ??= clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
         throw unknownTopic([name], clock.monotonic() < graceEndsMs)
       }
       if (result.errorCode !== KafkaErrorCode.NONE) {

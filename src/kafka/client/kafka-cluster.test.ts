@@ -193,6 +193,23 @@ suite('metadata', () => {
     )
   })
 
+  test('a topic may be unknown for moments from the first answer that says so, however long that took to come', async () => {
+    const scripted = new ScriptedCluster()
+    const { cluster, clock } = scripted
+    await outcome(clock, cluster.metadata.refresh(), 200)
+    scripted.metadataDelayed = true
+    const ensured = cluster.metadata.ensure(['slow'])
+    const described = new KafkaAdmin(cluster).describeTopics(['slow'])
+    await clock.advance(5_000)
+    scripted.metadataDelayed = false
+    scripted.answerDelayed()
+    await clock.advance(300)
+    scripted.topics.set('slow', { topicId: topicIdOf('s'), leaders: [[1, 0]] })
+    assert.equal(await outcome(clock, ensured, 2_000), undefined)
+    assert.equal(cluster.metadata.partitionCount('slow'), 1)
+    assert.deepEqual(((await outcome(clock, described, 2_000)) as { name: string }[])[0]?.name, 'slow')
+  })
+
   test('metadata is renewed by itself when it has its age', async () => {
     const scripted = new ScriptedCluster({ 'metadata.max.age.ms': 10_000 })
     const { cluster, clock, topics } = scripted

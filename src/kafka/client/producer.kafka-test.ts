@@ -9,6 +9,7 @@ import { connect, readTopic, values } from './fetcher-reading.test-double.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
 import { parseProducerOptions } from './options.ts'
 import { Producer } from './producer.ts'
+import { WatchedProduceCluster } from './producer-watched.test-double.ts'
 import { endTransaction, initProducerId, type TransactionHandle, transactionVersion } from './transactions.ts'
 
 const series = (name: string, count: number): string[] => Array.from({ length: count }, (_, i) => `${name}${i}`)
@@ -16,15 +17,22 @@ const series = (name: string, count: number): string[] => Array.from({ length: c
 let server: KafkaServer
 let cluster: KafkaCluster
 
-function newProducer(properties: Readonly<Record<string, string | number>> = {}): Producer {
-  return new Producer(cluster, parseProducerOptions({ 'batch.size': 2000, 'linger.ms': 5, ...properties }))
+/** These end what hangs. */
+const DEADLINE_MS = 120_000
+const LIMIT_MS = 600_000
+
+function newProducer(
+  properties: Readonly<Record<string, string | number>> = {},
+  of: KafkaCluster | WatchedProduceCluster = cluster,
+): Producer {
+  return new Producer(of, parseProducerOptions({ 'batch.size': 2000, 'linger.ms': 5, ...properties }))
 }
 
 async function end(handle: TransactionHandle | undefined, commit: boolean): Promise<void> {
   assert.ok(handle !== undefined)
   // Repeated until the markers are written: then everything is visible, or gone.
   for (let round = 0; round < 2; round++) {
-    const outcome = await endTransaction(cluster, handle, commit, { deadlineMs: 20_000 })
+    const outcome = await endTransaction(cluster, handle, commit, { deadlineMs: DEADLINE_MS })
     assert.equal(outcome.kind, 'ended', JSON.stringify(outcome))
   }
 }
@@ -56,7 +64,7 @@ for (const version of [2, 1] as const) {
       const all: string[][] = [[], [], []]
       const committed: string[][] = [[], [], []]
       for (const [round, commit] of [true, false, true, false, true].entries()) {
-        producer.beginTransaction(`tx-${round}`, version, initProducerId(cluster, `tx-${round}`, 60_000))
+        producer.beginTransaction(`tx-${round}`, version, initProducerId(cluster, `tx-${round}`, LIMIT_MS))
         for (let p = 0; p < 3; p++) {
           for (const value of series(`${round}-${p}-`, 300)) {
             handle.append(p, 1000 + round, null, value)
@@ -85,7 +93,7 @@ for (const version of [2, 1] as const) {
       const producer = newProducer()
       const handle = await producer.topic(topic)
       const expected: string[] = []
-      let next = await initProducerId(cluster, 'chain', 60_000)
+      let next = await initProducerId(cluster, 'chain', LIMIT_MS)
       for (let round = 0; round < 10; round++) {
         producer.beginTransaction('chain', version, Promise.resolve(next))
         for (const value of series(`${round}-`, 200)) {
@@ -94,9 +102,11 @@ for (const version of [2, 1] as const) {
         }
         const sealed = await producer.seal()
         assert.ok(sealed.handle !== undefined)
-        const outcome = await endTransaction(cluster, sealed.handle, true, { deadlineMs: 20_000 })
+        const outcome = await endTransaction(cluster, sealed.handle, true, { deadlineMs: DEADLINE_MS })
         assert.ok(outcome.kind === 'ended', JSON.stringify(outcome))
-        next = outcome.next ?? (await initProducerId(cluster, 'chain', 60_000))
+        // Version 1 waits here until the markers are written; the end of the last one of version 2 is repeated for that.
+        next = outcome.next ?? (await initProducerId(cluster, 'chain', LIMIT_MS))
+        if (round === 9 && outcome.next !== undefined) await end(sealed.handle, true)
       }
       assert.deepEqual(await javaValues(topic, 'read_committed'), [expected])
       assert.deepEqual((await readTopic(cluster, topic, 'read_committed')).map(values), [expected])
@@ -112,7 +122,7 @@ for (const version of [2, 1] as const) {
       const seals = []
       for (let round = 0; round < 4; round++) {
         const id = `overlap-${round}`
-        producer.beginTransaction(id, version, initProducerId(cluster, id, 60_000))
+        producer.beginTransaction(id, version, initProducerId(cluster, id, LIMIT_MS))
         for (let p = 0; p < 2; p++) {
           for (const value of series(`${round}-${p}-`, 2000)) {
             handle.append(p, 1, null, value)
@@ -132,10 +142,14 @@ for (const version of [2, 1] as const) {
       await server.createTopic(topic)
       const producer = newProducer()
       const handle = await producer.topic(topic)
-      producer.beginTransaction('taken', version, initProducerId(cluster, 'taken', 60_000))
+      producer.beginTransaction('taken', version, initProducerId(cluster, 'taken', LIMIT_MS))
       handle.append(0, 1, null, 'first')
-      await new Promise((resolve) => setTimeout(resolve, 300))
-      await initProducerId(cluster, 'taken', 60_000)
+      const until = performance.now() + DEADLINE_MS
+      while (producer.metrics().recordsAcknowledged < 1) {
+        assert.ok(performance.now() < until, 'the first record is written')
+        await new Promise((resolve) => setTimeout(resolve, 5))
+      }
+      await initProducerId(cluster, 'taken', LIMIT_MS)
       handle.append(0, 1, null, 'second')
       await assert.rejects(producer.seal(), (error: { code?: string; message?: string }) => {
         assert.match(error.code ?? '', /KAFKA_FENCED|KAFKA_TRANSACTION_ABORTED/)
@@ -148,13 +162,15 @@ for (const version of [2, 1] as const) {
     test('a broker killed and restarted in the middle of transactions: nothing lost, doubled or reordered', async () => {
       const topic = `killed-${version}`
       await server.createTopic(topic, { partitions: 2 })
-      const producer = newProducer({ 'delivery.timeout.ms': 90_000 })
+      const watched = new WatchedProduceCluster(cluster)
+      const producer = newProducer({ 'delivery.timeout.ms': 240_000 }, watched)
       const handle = await producer.topic(topic)
       const expected: string[][] = [[], []]
       let restarted: Promise<void> | undefined
       for (let round = 0; round < 4; round++) {
         const id = `killed-${round}`
-        producer.beginTransaction(id, version, initProducerId(cluster, id, 120_000))
+        const { sent } = watched
+        producer.beginTransaction(id, version, initProducerId(cluster, id, LIMIT_MS))
         for (let part = 0; part < 20; part++) {
           for (let p = 0; p < 2; p++) {
             for (const value of series(`${round}-${part}-${p}-`, 200)) {
@@ -162,9 +178,12 @@ for (const version of [2, 1] as const) {
               expected[p]?.push(value)
             }
           }
-          if (round === 1 && part === 9) server.nodes[0]?.pause()
+          if (round === 1 && part === 9) {
+            await watched.sentMoreThan(sent)
+            server.nodes[0]?.pause()
+          }
           await new Promise((resolve) => setTimeout(resolve, 2))
-          if (round === 1 && part === 10) restarted = restart()
+          if (round === 1 && part === 10) restarted = restart(watched)
         }
         await end((await producer.seal()).handle, true)
       }
@@ -181,7 +200,8 @@ for (const version of [2, 1] as const) {
     test('a broker killed and restarted in the middle of an idempotent write: nothing lost, doubled or reordered', async () => {
       const topic = 'killed-plain'
       await server.createTopic(topic, { partitions: 2 })
-      const producer = newProducer({ 'delivery.timeout.ms': 90_000 })
+      const watched = new WatchedProduceCluster(cluster)
+      const producer = newProducer({ 'delivery.timeout.ms': 240_000 }, watched)
       const handle = await producer.topic(topic)
       const expected: string[][] = [[], []]
       let restarted: Promise<void> | undefined
@@ -195,7 +215,7 @@ for (const version of [2, 1] as const) {
         }
         if (part === 20) server.nodes[0]?.pause()
         await new Promise((resolve) => setTimeout(resolve, 2))
-        if (part === 21) restarted = restart()
+        if (part === 21) restarted = restart(watched)
         if (part % 20 === 19) await producer.seal()
       }
       await producer.close()
@@ -234,7 +254,7 @@ for (const version of [2, 1] as const) {
         for (const value of expected) handle.append(0, 1, null, value)
         await producer.close()
         // Nobody answers with acks=0: what is on its way may take a moment.
-        const until = Date.now() + 10_000
+        const until = Date.now() + DEADLINE_MS
         let read: string[][] = []
         while (read[0]?.length !== expected.length && Date.now() < until) {
           read = (await readTopic(cluster, topic, 'read_uncommitted')).map(values)
@@ -266,11 +286,11 @@ for (const version of [2, 1] as const) {
   })
 }
 
-/** Kills the node, paused by then so that requests it never answers are certainly under way, and starts it again. */
-async function restart(): Promise<void> {
+/** Kills the node, paused by then, when a request that it never answers is certainly under way, and starts it again. */
+async function restart(watched: WatchedProduceCluster): Promise<void> {
   const [node] = server.nodes
   assert.ok(node !== undefined)
-  await new Promise((resolve) => setTimeout(resolve, 50))
+  await watched.unansweredBy(node.id)
   await node.kill()
   await new Promise((resolve) => setTimeout(resolve, 300))
   await node.start()

@@ -24,7 +24,15 @@ import {
 } from './transactions.ts'
 
 const TOPIC = 'written'
-const DEADLINE_MS = 30_000
+/** These end what hangs. */
+const DEADLINE_MS = 120_000
+const SETTLE_MS = 60_000
+/** Long: no transaction of these tests is to expire on a slow machine but those that are meant to. */
+const LIMIT_MS = 600_000
+/** A transaction that expires before it is flushed fails its writer: then the next limit is tried. */
+const SHORT_LIMITS_MS = [1_000, 8_000, 60_000]
+
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
 
 function connect(server: KafkaServer, properties: KafkaProperties = {}): KafkaCluster {
   const options = parseClusterOptions({ 'bootstrap.servers': server.bootstrapServers, ...properties })
@@ -81,7 +89,7 @@ for (const version of [2, 1] as const) {
     /** An open transaction with records in two partitions, all acknowledged: as after a barrier. */
     async function flushed(
       transactionalId: string = newId(),
-      timeoutMs = 60_000,
+      timeoutMs = LIMIT_MS,
       identity?: ProducerIdentity,
     ): Promise<TransactionHandle> {
       const producer = new Producer(cluster, parseProducerOptions({}))
@@ -90,18 +98,21 @@ for (const version of [2, 1] as const) {
       producer.beginTransaction(transactionalId, version, Promise.resolve(begun))
       topic.append(0, 1, null, 'zero')
       topic.append(1, 1, null, 'one')
-      const { handle } = await producer.seal()
-      await producer.close()
-      assert.ok(handle !== undefined)
-      return handle
+      try {
+        const { handle } = await producer.seal()
+        assert.ok(handle !== undefined)
+        return handle
+      } finally {
+        await producer.close({ discard: true })
+      }
     }
 
     async function describe(transactionalId: string): Promise<string> {
       // A moment of Prepare is how it gets to Complete.
-      for (let round = 0; ; round++) {
+      for (const until = performance.now() + SETTLE_MS; ; ) {
         const [found] = (await admin.describeTransactions([transactionalId])) ?? []
         assert.ok(found !== undefined)
-        if (found.state.startsWith('Prepare') && round < 250) await new Promise((resolve) => setTimeout(resolve, 20))
+        if (found.state.startsWith('Prepare') && performance.now() < until) await pause(20)
         else
           return found.state === 'NotFound' ? found.state : `${found.state} ${found.producerId}/${found.producerEpoch}`
       }
@@ -129,7 +140,7 @@ for (const version of [2, 1] as const) {
       const inOther = await answer({ ...handle, version: other }, true)
       assert.equal(inOther, version === 2 ? 'PRODUCER_FENCED' : 'INVALID_TXN_STATE')
       assert.equal(await answer(handle, false), 'INVALID_TXN_STATE', 'an abort of what is committed')
-      const fresh = await initProducerId(cluster, handle.transactionalId, 60_000)
+      const fresh = await initProducerId(cluster, handle.transactionalId, LIMIT_MS)
       assert.equal(at(fresh), at(handle, version === 2 ? 2 : 1))
       assert.equal(await answer(handle, true), 'PRODUCER_FENCED', 'the repeat after the id was initialized again')
       assert.equal(await describe(handle.transactionalId), `Empty ${at(fresh)}`)
@@ -144,7 +155,7 @@ for (const version of [2, 1] as const) {
 
     test('initializing an id aborts what was flushed under it', async () => {
       const handle = await flushed()
-      const fresh = await initProducerId(cluster, handle.transactionalId, 60_000)
+      const fresh = await initProducerId(cluster, handle.transactionalId, LIMIT_MS)
       assert.equal(at(fresh), at(handle, 2))
       assert.equal(await answer(handle, true), 'PRODUCER_FENCED')
       assert.equal(await describe(handle.transactionalId), `Empty ${at(handle, 2)}`)
@@ -166,23 +177,22 @@ for (const version of [2, 1] as const) {
 
     async function initNaming(handle: TransactionHandle): Promise<string> {
       const { transactionalId, producerId, epoch: producerEpoch } = handle
-      for (let round = 0; round < 250; round++) {
+      for (const until = performance.now() + SETTLE_MS; performance.now() < until; await pause(20)) {
         const connection = await cluster.coordinator('transaction', transactionalId)
-        const request = { transactionalId, transactionTimeoutMs: 60_000, producerId, producerEpoch }
+        const request = { transactionalId, transactionTimeoutMs: LIMIT_MS, producerId, producerEpoch }
         const { errorCode, ...fresh } = await connection.send(initProducerIdApi, request, { version: 5 })
         const name = kafkaError(errorCode).name
         if (name === 'NONE') return `NONE ${fresh.producerId}/${fresh.producerEpoch}`
         if (name !== 'CONCURRENT_TRANSACTIONS') return name
-        await new Promise((resolve) => setTimeout(resolve, 20))
       }
       return 'CONCURRENT_TRANSACTIONS for ever'
     }
 
     test('a commit in another identity is refused and ends nothing', async () => {
-      const first = await initProducerId(cluster, 'warm', 60_000)
+      const first = await initProducerId(cluster, 'warm', LIMIT_MS)
       assert.ok(first.epoch >= 0)
       const id = newId()
-      await initProducerId(cluster, id, 60_000)
+      await initProducerId(cluster, id, LIMIT_MS)
       const handle = await flushed(id)
       assert.equal(await answer({ ...handle, epoch: handle.epoch + 1 }, true), 'PRODUCER_FENCED')
       assert.equal(await answer({ ...handle, epoch: handle.epoch - 1 }, true), 'PRODUCER_FENCED')
@@ -202,7 +212,7 @@ for (const version of [2, 1] as const) {
 
     test('a commit of an empty transaction is refused', async () => {
       const transactionalId = newId()
-      const identity = await initProducerId(cluster, transactionalId, 60_000)
+      const identity = await initProducerId(cluster, transactionalId, LIMIT_MS)
       assert.equal(await answer({ ...identity, transactionalId, version }, true), 'INVALID_TXN_STATE')
       assert.equal(await describe(transactionalId), `Empty ${at(identity)}`)
     })
@@ -213,7 +223,7 @@ for (const version of [2, 1] as const) {
       assert.ok(ended.kind === 'ended', told(ended))
       // Until the markers are written the next transaction would be told to wait.
       assert.equal(await describe(first.transactionalId), `CompleteCommit ${at(first, version === 2 ? 1 : 0)}`)
-      const second = await flushed(first.transactionalId, 60_000, ended.next ?? first)
+      const second = await flushed(first.transactionalId, LIMIT_MS, ended.next ?? first)
       if (version === 2) {
         assert.equal(await answer(first, true), 'PRODUCER_FENCED')
         assert.equal(await describe(first.transactionalId), `Ongoing ${at(second)}`)
@@ -227,16 +237,25 @@ for (const version of [2, 1] as const) {
     })
 
     test('an expired transaction can be told by its description before anything is ended', async () => {
-      const handle = await flushed(newId(), 1_000)
-      for (let round = 0; round < 200 && (await describe(handle.transactionalId)).startsWith('Ongoing'); round++) {
-        await new Promise((resolve) => setTimeout(resolve, 50))
-      }
+      const handle = await flushedShortly()
+      const until = performance.now() + 120_000
+      while ((await describe(handle.transactionalId)).startsWith('Ongoing') && performance.now() < until)
+        await pause(50)
       assert.equal(await describe(handle.transactionalId), `CompleteAbort ${at(handle, 1)}`)
       const refusal = version === 2 ? 'INVALID_TXN_STATE' : 'PRODUCER_FENCED'
       assert.equal(await answer(handle, true), refusal)
       assert.equal(await answer(handle, true), refusal)
-      assert.equal(at(await initProducerId(cluster, handle.transactionalId, 60_000)), at(handle, 2))
+      assert.equal(at(await initProducerId(cluster, handle.transactionalId, LIMIT_MS)), at(handle, 2))
     })
+
+    /** Flushed, and soon to expire. */
+    async function flushedShortly(): Promise<TransactionHandle> {
+      for (const limitMs of SHORT_LIMITS_MS.slice(0, -1)) {
+        const handle = await flushed(newId(), limitMs).catch(() => undefined)
+        if (handle !== undefined) return handle
+      }
+      return flushed(newId(), SHORT_LIMITS_MS.at(-1))
+    }
 
     test('a second initialization takes over at once, and says so before each request', async () => {
       const joints: JointMessage[] = []
@@ -244,8 +263,8 @@ for (const version of [2, 1] as const) {
       subscribe('millrace:joint', listen)
       try {
         const transactionalId = newId()
-        const first = await initProducerId(cluster, transactionalId, 60_000)
-        const second = await initProducerId(cluster, transactionalId, 60_000)
+        const first = await initProducerId(cluster, transactionalId, LIMIT_MS)
+        const second = await initProducerId(cluster, transactionalId, LIMIT_MS)
         assert.equal(at(second), at(first, 1))
         const expected = { name: 'before-init-producer-id', detail: { transactionalId } }
         assert.ok(joints.length >= 2)
@@ -274,7 +293,7 @@ for (const version of [2, 1] as const) {
         `${TOPIC}-0`,
         `${TOPIC}-1`,
       ])
-      assert.equal(described?.timeoutMs, 60_000)
+      assert.equal(described?.timeoutMs, LIMIT_MS)
       await end(handle, false)
     })
 
@@ -295,26 +314,31 @@ for (const version of [2, 1] as const) {
       const [node] = server.nodes
       assert.ok(node !== undefined)
       await node.kill()
-      const began = performance.now()
-      const outcome = await endTransaction(cluster, handle, true, { deadlineMs: 1_500 })
-      assert.ok(outcome.kind === 'undecided')
-      assert.ok(performance.now() - began < 4_000)
+      // A machine that is busy elsewhere for a while makes one try late, not each.
+      const took: number[] = []
+      while (took.length < 5 && !took.some((ms) => ms < 4_000)) {
+        const began = performance.now()
+        const outcome = await endTransaction(cluster, handle, true, { deadlineMs: 1_500 })
+        took.push(performance.now() - began)
+        assert.ok(outcome.kind === 'undecided')
+      }
+      assert.ok(Math.min(...took) < 4_000, `each took too long: ${took.map(Math.round).join(', ')} ms`)
       await node.start()
       assert.equal(await answer(handle, true), 'NONE')
     })
 
     test('a coordinator that sleeps longer than the request timeout is asked again', async () => {
-      const impatient = connect(server, { 'request.timeout.ms': 700, 'socket.connection.setup.timeout.ms': 700 })
+      const impatient = connect(server, { 'request.timeout.ms': 2_500, 'socket.connection.setup.timeout.ms': 2_500 })
       try {
         const handle = await flushed()
-        await initProducerId(impatient, newId(), 60_000)
+        await initProducerId(impatient, newId(), LIMIT_MS)
         await impatient.coordinator('transaction', handle.transactionalId)
         const [node] = server.nodes
         assert.ok(node !== undefined)
         node.pause()
         const ending = endTransaction(impatient, handle, true, { deadlineMs: DEADLINE_MS })
-        const initializing = initProducerId(impatient, newId(), 60_000)
-        await new Promise((resolve) => setTimeout(resolve, 1_600))
+        const initializing = initProducerId(impatient, newId(), LIMIT_MS)
+        await pause(4_000)
         node.resume()
         assert.equal(told(await ending), 'NONE')
         assert.ok((await initializing).producerId >= 0)
@@ -334,7 +358,7 @@ suite('a feature that changes under way', () => {
       const producer = new Producer(cluster, parseProducerOptions({}))
       const topic = await producer.topic(TOPIC)
       assert.equal(await transactionVersion(cluster), 1)
-      producer.beginTransaction('moved', 1, initProducerId(cluster, 'moved', 60_000))
+      producer.beginTransaction('moved', 1, initProducerId(cluster, 'moved', LIMIT_MS))
       topic.append(0, 1, null, 'x')
       const { handle } = await producer.seal()
       assert.ok(handle !== undefined)

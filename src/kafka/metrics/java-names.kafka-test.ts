@@ -7,7 +7,7 @@ import { ConnectionMetrics } from './connection-metrics.ts'
 import { FetchMetrics } from './fetch-metrics.ts'
 import { ProduceMetrics } from './produce-metrics.ts'
 
-test("metrics have the names of Java's consumer and producer", { timeout: 60_000 }, async () => {
+test("metrics have the names of Java's consumer and producer", { timeout: 600_000 }, async () => {
   const server = await KafkaServer.start()
   try {
     await server.createTopic('named')

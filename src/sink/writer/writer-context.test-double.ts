@@ -44,7 +44,7 @@ export function writerContext(options: WriterContextOptions = {}): TestWriterCon
     attempt: attemptId(options.attempt ?? 7),
     time: new ElementTime(),
     nextCheckpoint: checkpointId(options.nextCheckpoint ?? 1),
-    settings: { poolBound: options.poolBound ?? 3, transactionTimeoutMs: options.transactionTimeoutMs ?? 60_000 },
+    settings: { poolBound: options.poolBound ?? 3, transactionTimeoutMs: options.transactionTimeoutMs ?? 600_000 },
     failures,
     fail: (error) => failures.push(error),
   }

@@ -71,6 +71,7 @@ import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.TopicPartitionInfo;
 import org.apache.kafka.common.acl.AccessControlEntry;
 import org.apache.kafka.common.acl.AclBinding;
+import org.apache.kafka.common.acl.AclBindingFilter;
 import org.apache.kafka.common.acl.AclOperation;
 import org.apache.kafka.common.acl.AclPermissionType;
 import org.apache.kafka.common.config.ConfigResource;
@@ -240,7 +241,7 @@ public final class KafkaTools {
     if (admin == null) {
       admin = Admin.create(Map.of(
           "bootstrap.servers", bootstrap, "client.id", "test-tools",
-          "request.timeout.ms", 10_000, "default.api.timeout.ms", 30_000, "metadata.max.age.ms", 2_000));
+          "request.timeout.ms", 30_000, "default.api.timeout.ms", 100_000, "metadata.max.age.ms", 2_000));
     }
     return admin;
   }
@@ -256,7 +257,13 @@ public final class KafkaTools {
 
   private Object createPartitions(JsonNode args) throws Exception {
     NewPartitions total = NewPartitions.increaseTo(args.get("partitions").asInt());
-    return admin().createPartitions(Map.of(args.get("topic").asText(), total)).all().get();
+    String topic = args.get("topic").asText();
+    admin().createPartitions(Map.of(topic, total)).all().get();
+    // The controller has answered; brokers learn of it a moment later.
+    Waiting waiting = new Waiting("the new partitions of " + topic + " are led");
+    while (admin().describeTopics(List.of(topic)).allTopicNames().get().get(topic).partitions().stream()
+        .filter(info -> info.leader() != null).count() < args.get("partitions").asInt()) waiting.pause();
+    return null;
   }
 
   private Object deleteRecords(JsonNode args) throws Exception {
@@ -416,7 +423,7 @@ public final class KafkaTools {
       sent.rethrow();
       if (transactionalId != null) {
         if (end.equals("open")) keep = true;
-        else end(producer, end);
+        else end(producer, transactionalId, end);
       }
     } finally {
       if (!keep) {
@@ -442,7 +449,11 @@ public final class KafkaTools {
     config.put("batch.size", 256 * 1024);
     config.put("buffer.memory", 64L * 1024 * 1024);
     config.put("compression.type", args.path("compression").asText("none"));
-    if (transactionalId != null) config.put("transactional.id", transactionalId);
+    if (transactionalId != null) {
+      config.put("transactional.id", transactionalId);
+      // One that is left open for a test is not to end by itself while the test is at work on a slow machine.
+      config.put("transaction.timeout.ms", 600_000);
+    }
     config.putAll(strings(args.get("properties")));
     KafkaProducer<byte[], byte[]> producer =
         new KafkaProducer<>(config, new ByteArraySerializer(), new ByteArraySerializer());
@@ -459,21 +470,49 @@ public final class KafkaTools {
     return producer;
   }
 
-  private static void end(KafkaProducer<byte[], byte[]> producer, String end) {
+  private void end(KafkaProducer<byte[], byte[]> producer, String transactionalId, String end) throws Exception {
     switch (end) {
       case "commit": producer.commitTransaction(); break;
       case "abort": producer.abortTransaction(); break;
-      case "abandon": break;
+      case "abandon": return;
       default: throw new IllegalArgumentException("a transaction ends by commit, abort or abandon, not " + end);
+    }
+    waitForMarkers(transactionalId);
+  }
+
+  /** A commit or an abort is answered when it is decided; its markers are written a moment later. */
+  private void waitForMarkers(String transactionalId) throws Exception {
+    Waiting waiting = new Waiting("the markers of " + transactionalId + " are written");
+    try {
+      while (admin().describeTransactions(List.of(transactionalId)).description(transactionalId).get().state()
+          .toString().startsWith("Prepare")) waiting.pause();
+    } catch (ExecutionException failed) {
+      // Brokers before 3.0 do not tell.
+      if (!(failed.getCause() instanceof org.apache.kafka.common.errors.UnsupportedVersionException)) throw failed;
     }
   }
 
-  private Object endTransaction(JsonNode args) {
+  /** For what becomes true by itself soon: a pause between two looks, and an end to them. */
+  private static final class Waiting {
+    private final String what;
+    private final long deadline = System.nanoTime() + 90_000_000_000L;
+
+    Waiting(String what) {
+      this.what = what;
+    }
+
+    void pause() throws InterruptedException {
+      if (System.nanoTime() > deadline) throw new IllegalStateException("not within 90 s: " + what);
+      Thread.sleep(5);
+    }
+  }
+
+  private Object endTransaction(JsonNode args) throws Exception {
     String transactionalId = args.get("transactionalId").asText();
     KafkaProducer<byte[], byte[]> producer = openTransactions.remove(transactionalId);
     if (producer == null) throw new IllegalArgumentException("no open transaction of " + transactionalId + " here");
     try {
-      end(producer, args.get("end").asText());
+      end(producer, transactionalId, args.get("end").asText());
     } finally {
       producer.close(Duration.ZERO);
     }
@@ -602,9 +641,13 @@ public final class KafkaTools {
     ResourcePattern resource = new ResourcePattern(
         ResourceType.fromString(args.get("type").asText()), args.get("name").asText(), PatternType.LITERAL);
     AclOperation denied = AclOperation.fromString(args.get("operation").asText());
-    admin().createAcls(List.of(
+    List<AclBinding> rules = List.of(
         new AclBinding(resource, new AccessControlEntry("User:*", "*", AclOperation.ALL, AclPermissionType.ALLOW)),
-        new AclBinding(resource, new AccessControlEntry("User:*", "*", denied, AclPermissionType.DENY)))).all().get();
+        new AclBinding(resource, new AccessControlEntry("User:*", "*", denied, AclPermissionType.DENY)));
+    admin().createAcls(rules).all().get();
+    // The controller has answered; the broker's own authorizer goes by a rule once it tells of it.
+    Waiting waiting = new Waiting("the broker goes by what was denied");
+    while (!admin().describeAcls(AclBindingFilter.ANY).values().get().containsAll(rules)) waiting.pause();
     return null;
   }
 
@@ -666,7 +709,7 @@ public final class KafkaTools {
     try (KafkaConsumer<byte[], byte[]> consumer =
         new KafkaConsumer<>(config, new ByteArrayDeserializer(), new ByteArrayDeserializer())) {
       consumer.assign(List.of(new TopicPartition(topic, 0)));
-      long deadline = System.nanoTime() + 30_000_000_000L;
+      long deadline = System.nanoTime() + 90_000_000_000L;
       while (consumer.poll(Duration.ofMillis(200)).isEmpty() && System.nanoTime() < deadline) {}
       names.put("consumer", metricNames(consumer.metrics()));
     }

@@ -10,5 +10,5 @@ server.nodes[0]?.pause()
 process.stdout.write(
   `${JSON.stringify({ pids: [server.nodes[0]?.pid, server.java.pid], directory: server.directory })}\n`,
 )
-await sleep(60_000)
+await sleep(600_000)
 await server.close()

@@ -13,7 +13,7 @@ import { type KafkaInstallation, putInPlace } from './kafka-installation.ts'
 import { PortBlock } from './port-block.ts'
 import { serverProperties } from './server-properties.ts'
 
-const TRAINING_TIMEOUT_MS = 90_000
+const TRAINING_TIMEOUT_MS = 180_000
 
 /** The flags with which the JVM uses the archive, which is made first where there is none. */
 export async function classArchiveFlags(installation: KafkaInstallation): Promise<readonly string[]> {

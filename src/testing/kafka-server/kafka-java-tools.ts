@@ -12,8 +12,8 @@ import { KafkaServerError } from './kafka-server-error.ts'
 import { type ParentGuard, unrefProcess } from './parent-guard.ts'
 import { type KafkaRecord, type RecordToProduce, readRecordFile, writeRecordFile } from './record-file.ts'
 
-const REQUEST_TIMEOUT_MS = 60_000
-const PRODUCE_TIMEOUT_MS = 180_000
+const REQUEST_TIMEOUT_MS = 120_000
+const PRODUCE_TIMEOUT_MS = 240_000
 
 export interface ReadOptions {
   /** Default `read_committed`: up to the last stable offset, without the records of aborted transactions. */
@@ -28,7 +28,7 @@ export interface ProduceOptions {
   /** Sends in a transaction of this id, a new one unless one of this id was left open here. */
   readonly transactionalId?: string
   /**
-   * How the transaction ends. `open` leaves it open for the next call or `endTransaction`; `abandon` drops the
+   * How the transaction ends; `commit` and `abort` wait until its markers are written. `open` leaves it open for the next call or `endTransaction`; `abandon` drops the
    * producer without a word, so that the broker ends the transaction by its timeout. Default `commit`.
    */
   readonly end?: 'commit' | 'abort' | 'open' | 'abandon'
@@ -198,7 +198,7 @@ export class KafkaJavaTools {
     return this.#produce({ topic, generate, ...options }, options)
   }
 
-  /** Ends a transaction that `produce` left open. */
+  /** Ends a transaction that `produce` left open; after `commit` and `abort` its markers are written. */
   async endTransaction(transactionalId: string, end: 'commit' | 'abort' | 'abandon'): Promise<void> {
     await this.request('endTransaction', { transactionalId, end })
   }
@@ -251,7 +251,7 @@ export class KafkaJavaTools {
     await this.request('setTopicConfig', { topic, config })
   }
 
-  /** Raises the number of partitions of a topic. */
+  /** Raises the number of partitions of a topic, and waits until they are led. */
   async createPartitions(topic: string, partitions: number): Promise<void> {
     await this.request('createPartitions', { topic, partitions })
   }

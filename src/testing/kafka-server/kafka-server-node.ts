@@ -13,10 +13,11 @@ import { KafkaServerError, tailOfFile } from './kafka-server-error.ts'
 import { type ParentGuard, unrefProcess } from './parent-guard.ts'
 import type { NodeAddress } from './server-properties.ts'
 
-const STOP_TIMEOUT_MS = 30_000
-const KILL_TIMEOUT_MS = 10_000
-const START_TIMEOUT_MS = 60_000
-const PROBE_TIMEOUT_MS = 2_000
+/** They end what hangs; a slow machine may take ten times as long as usual. */
+const STOP_TIMEOUT_MS = 120_000
+const KILL_TIMEOUT_MS = 60_000
+const START_TIMEOUT_MS = 180_000
+const PROBE_TIMEOUT_MS = 15_000
 const POLL_MS = 20
 
 export interface KafkaServerNodeInput {

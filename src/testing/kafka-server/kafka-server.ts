@@ -18,7 +18,7 @@ import { type NodeAddress, type PropertyValue, type SecurityProtocol, serverProp
 
 const START_ATTEMPTS_MAX = 4
 const NODES_MAX = 7
-const SETTLE_TIMEOUT_MS = 30_000
+const SETTLE_TIMEOUT_MS = 120_000
 const UNKNOWN_TOPIC = 3
 
 export interface KafkaServerOptions {
@@ -118,7 +118,7 @@ export class KafkaServer implements AsyncDisposable {
     })
   }
 
-  /** Starts a Kafka and waits, at most about a minute, until all its nodes serve. */
+  /** Starts a Kafka and waits, at most a few minutes, until all its nodes serve. */
   static async start(options: KafkaServerOptions = {}): Promise<KafkaServer> {
     const plan = planOf(options)
     const installation = await installKafka(options.version ?? KAFKA_VERSIONS.newest)

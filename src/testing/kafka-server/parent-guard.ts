@@ -15,9 +15,11 @@ while read -r line; do :; done
 for file in "$1"/pids/*; do
   [ -f "$file" ] && kill -9 "\${file##*/}" 2>/dev/null
 done
-for attempt in 1 2 3 4 5; do
+attempt=0
+while [ $attempt -lt 300 ]; do
   rm -rf "$1" 2>/dev/null
   [ -e "$1" ] || exit 0
+  attempt=$((attempt + 1))
   sleep 0.2
 done
 `
