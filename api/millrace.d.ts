@@ -110,6 +110,7 @@ export interface ExecuteOptions {
     readonly signal?: AbortSignal;
     readonly storage?: Storage;
     readonly start?: Partial<StartOptions>;
+    readonly openStorage?: (path: string) => Storage;
     readonly onEvent?: (event: JobEvent) => void;
 }
 

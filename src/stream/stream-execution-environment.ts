@@ -41,6 +41,8 @@ export interface ExecuteOptions {
   /** The job's own directory; by default what `execution.checkpointing.dir` says, else memory. */
   readonly storage?: Storage
   readonly start?: Partial<StartOptions>
+  /** Where a savepoint or kept checkpoint lies that `start` names, by its path; by default a directory. For a `storage` of one's own. */
+  readonly openStorage?: (path: string) => Storage
   readonly onEvent?: (event: JobEvent) => void
 }
 
@@ -213,12 +215,13 @@ export class StreamExecutionEnvironment {
 
   /** Starts a graph of this environment; for those who run defined jobs. */
   start(graph: JobGraph, options: StartGraphOptions): JobClient {
-    const { signal, storage, start, onEvent, threads } = options
+    const { signal, storage, start, openStorage, onEvent, threads } = options
     const execution = runJobGraph(graph, {
       configuration: this.#configuration,
       ports: this.#ports,
       ...(storage === undefined ? {} : { storage }),
       ...(start === undefined ? {} : { start }),
+      ...(openStorage === undefined ? {} : { openStorage }),
       ...(signal === undefined ? {} : { signal }),
       ...(onEvent === undefined ? {} : { onEvent }),
       ...(threads === undefined ? {} : { threads }),

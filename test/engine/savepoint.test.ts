@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { MillraceError } from '../../src/base/index.ts'
-import { type LifeOptions, start } from './life.ts'
+import { assertExact, type LifeOptions, start } from './life.ts'
 import { ModelWorld } from './model-world.ts'
 
 const RETAIN = { 'execution.checkpointing.num-retained': 100 }
@@ -82,4 +82,66 @@ test('a checkpoint whose transactions are not known to have ended is refused, an
   // Nothing was changed by either: the job itself goes on, exactly.
   assert.equal(await finish(world, 4), 'finished')
   assert.equal(world.output.length, 800)
+})
+
+/** Life 1 dies with checkpoint 2 as `joint` leaves it; the next goes on to the end, and keeps every folder. */
+async function leftOverOf(joint: 'metadata-written' | 'completed-written'): Promise<ModelWorld> {
+  const world = new ModelWorld(2, 400)
+  const first = start(world, 1, { configure: RETAIN })
+  first.life.crashAt(joint, 2)
+  assert.equal((await first.run()).kind, 'crashed')
+  if (joint === 'completed-written') world.expireAll()
+  assert.equal(await finish(world, 2), 'finished')
+  assert.equal(world.output.length, 800)
+  return world
+}
+
+test('a checkpoint that never completed, or was void, is refused for ever, although later ones were committed', async () => {
+  for (const joint of ['metadata-written', 'completed-written'] as const) {
+    const world = await leftOverOf(joint)
+    const all = await folders(world)
+    const [folder] = all.filter((name) => name.startsWith('chk-2-1'))
+    assert.ok(folder !== undefined, `it lies there: ${all.join(' ')}`)
+    assert.ok(all.some((name) => Number(name.split('-')[1]) > 2))
+    for (const rewind of [false, true]) {
+      const refused = await start(world, 3, { configure: RETAIN, savepoint: { folder, rewind } }).run()
+      assert.ok(refused.kind === 'failed' && MillraceError.is(refused.error), joint)
+      assert.equal(refused.error.code, 'STATE_NOT_RESTORED')
+      assert.match(refused.error.message, /the log beside it does not say that it completed/)
+    }
+    assert.equal(await finish(world, 4), 'already-finished')
+    assert.equal(world.output.length, 800)
+  }
+})
+
+test('the command that began at one of its own checkpoints may be repeated for ever: it goes on when that was removed', async () => {
+  const world = new ModelWorld(2, 400)
+  const first = start(world, 1)
+  first.life.atJoint('completed-written', 2, () => void first.job().stop())
+  assert.equal((await first.run()).kind, 'ended')
+  const [folder] = await folders(world)
+  assert.ok(folder !== undefined)
+  const written = world.output.length
+  assert.ok(written > 0 && written < 800)
+
+  const command = { savepoint: { folder } }
+  // It dies before anything of the lineage completed, and again when the folder is gone.
+  for (const [seed, joint, nth] of [
+    [2, 'attempt-written', 1],
+    [3, 'completed-written', 4],
+    [4, 'attempt-written', 1],
+  ] as const) {
+    const life = start(world, seed, command)
+    life.life.crashAt(joint, nth)
+    assert.equal((await life.run()).kind, 'crashed')
+  }
+  assert.ok(!(await folders(world)).includes(folder), 'newer ones are kept instead')
+  assert.equal((await start(world, 5, command).run()).kind, 'ended')
+  assertExact(world)
+  // Who asks to go back needs it.
+  const rewind = await start(world, 6, { savepoint: { folder, rewind: true } }).run()
+  assert.ok(rewind.kind === 'failed' && MillraceError.is(rewind.error))
+  assert.equal(rewind.error.code, 'CHECKPOINT_DAMAGED')
+  assert.equal((await start(world, 7, command).run()).kind, 'ended')
+  assertExact(world)
 })

@@ -56,6 +56,7 @@ const RECORDS: Readonly<Record<string, LogRecord>> = {
   failed: { kind: 'failed', message: 'topic "orders" is gone\nsecond line' },
   base: { kind: 'base', state: STATE },
   'base-after-void': { kind: 'base', state: { ...STATE, completed: [], voided: COMPLETED } },
+  'base-with-settled': { kind: 'base', state: { ...STATE, settled: ['chk-40-7', 'chk-41-7'] } },
 }
 
 const CONTENT: CheckpointContent = {

@@ -98,6 +98,31 @@ test('the highest void checkpoint of the lineage is known until a higher one is 
   assert.equal(apply(attempt(5, { id: 'second', begin: { kind: 'fresh' } })), undefined)
 })
 
+test('a folder is settled when its checkpoint is committed, and stays so when the log has forgotten the rest; a void one never is', () => {
+  const records: LogRecord[] = [
+    attempt(1),
+    completed(1),
+    completed(2, { committed: 1 }),
+    { kind: 'void', checkpoint: 2 },
+  ]
+  for (let checkpoint = 3; checkpoint <= 40; checkpoint++) {
+    records.push(completed(checkpoint, { committed: checkpoint === 3 ? 1 : checkpoint - 1 }))
+  }
+  const history = JobHistory.of(numbered(...records))
+  const based = new JobHistory()
+  based.apply({ number: 50, attempt: 1, at: 0, record: { kind: 'base', state: history.compact() } })
+  for (const known of [history, based]) {
+    assert.ok(known.completed.length < 20, 'most are forgotten')
+    for (const settled of ['chk-1', 'chk-3', 'chk-39']) assert.equal(known.isSettled(settled), true, settled)
+    for (const not of ['chk-2', 'chk-40', 'chk-41']) assert.equal(known.isSettled(not), false, not)
+  }
+  const { settled: _absent, ...older } = history.compact()
+  const ofAnOlderRelease = new JobHistory()
+  ofAnOlderRelease.apply({ number: 50, attempt: 1, at: 0, record: { kind: 'base', state: older } })
+  assert.equal(ofAnOlderRelease.isSettled('chk-39'), true)
+  assert.equal(ofAnOlderRelease.isSettled('chk-3'), false, 'nobody knows it any more')
+})
+
 test('a new lineage has no last checkpoint, but what the former one left unsettled stays to be settled', () => {
   const second: Lineage = { id: 'second', begin: { kind: 'savepoint', id: 's1', path: '/s1' } }
   const history = JobHistory.of(numbered(attempt(1), completed(1), attempt(2, second)))
@@ -184,6 +209,7 @@ test('wherever a base is put, recovery learns the same from what follows', () =>
         (history: JobHistory) => history.unfenced(number + 1),
         (history: JobHistory) => history.completed.at(-1),
         (history: JobHistory) => history.voided,
+        (history: JobHistory) => Array.from({ length: number }, (_, n) => history.isSettled(`chk-${n}`)),
       ]) {
         assert.deepEqual(ask(based), ask(plain), `seed ${seed}, record ${number}`)
       }

@@ -13,6 +13,9 @@ import type {
   PastCheckpoint,
 } from './job-log-record.ts'
 
+/** Committed checkpoints whose folders are told from others that lie beside them; whoever keeps more cannot start from the oldest. */
+const SETTLED_MAX = 1_000
+
 const NOTHING: HistoryState = {
   lineage: undefined,
   end: 'running',
@@ -101,6 +104,15 @@ export class JobHistory {
     return this.#state.completed
   }
 
+  /** Whether a checkpoint completed in this folder and was committed: whoever starts from it has nothing to end. */
+  isSettled(folder: string): boolean {
+    const { settled, completed } = this.#state
+    // A base of a release that did not note them has the last ones all the same.
+    return (
+      settled?.includes(folder) === true || completed.some((past) => past.committed && past.record.folder === folder)
+    )
+  }
+
   /** The number of the latest attempt; 0 while there is none. */
   get lastAttempt(): number {
     return this.#state.attempts.at(-1)?.attempt ?? 0
@@ -149,8 +161,10 @@ export class JobHistory {
 
   #commit(checkpoint: number): void {
     const { voided, ...state } = this.#state
+    const newly = state.completed.filter((past) => !past.committed && past.record.checkpoint <= checkpoint)
     this.#state = {
       ...state,
+      settled: [...(state.settled ?? []), ...newly.map((past) => past.record.folder)].slice(-SETTLED_MAX),
       ...(voided === undefined || voided.checkpoint < checkpoint ? {} : { voided }),
       completed: state.completed.map((past) =>
         past.record.checkpoint <= checkpoint ? { ...past, committed: true } : past,

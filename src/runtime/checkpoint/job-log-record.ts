@@ -89,6 +89,8 @@ export interface HistoryState {
   readonly savepoints?: readonly string[]
   /** The highest checkpoint that is void, as long as no higher one is committed: it knows where sources first began. Absent: none. */
   readonly voided?: CompletedRecord
+  /** Folders whose transactions have all ended, the youngest last; of the many those that may still be kept. Absent: none. */
+  readonly settled?: readonly string[]
 }
 
 /** A record with its place in the log and the attempt that wrote it. */

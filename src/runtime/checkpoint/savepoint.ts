@@ -1,7 +1,8 @@
 /**
  * Reading a point to start from that lies anywhere: a savepoint, or a checkpoint kept by some job directory. Starting from it
- * ends no transactions, so it must be settled: its folder says so (`settled`), or the log beside it shows that this or a
- * later checkpoint was committed (exactly-once, rule 14).
+ * ends no transactions, so it must be settled: its folder says so (`settled`), or the log beside it says that exactly this
+ * checkpoint completed and was committed (exactly-once, rule 14). That a later one was committed says nothing of it: what
+ * never completed, or was void, lies beside it with transactions that are aborted.
  */
 import { type Clock, MillraceError, type Random, type Storage } from '../../base/index.ts'
 import { type CheckpointContent, checkpointDamaged, decodeCheckpoint } from './checkpoint-metadata.ts'
@@ -15,20 +16,20 @@ export interface SavepointPorts {
   openStorage(path: string): Storage
 }
 
-/** Throws CHECKPOINT_DAMAGED when it cannot be read, STATE_NOT_RESTORED when it is not settled. */
-export async function readSavepoint(path: string, ports: SavepointPorts): Promise<CheckpointContent> {
+/**
+ * Throws CHECKPOINT_DAMAGED when it cannot be read, STATE_NOT_RESTORED when it is not settled. `begunAt` says of its id whether this job
+ * began there already: then it was settled, and stays so, whatever the log beside it has forgotten since.
+ */
+export async function readSavepoint(
+  path: string,
+  ports: SavepointPorts,
+  begunAt: (id: string) => boolean = () => false,
+): Promise<CheckpointContent> {
   const folder = ports.openStorage(path)
   const content = await readFolder(folder, path, ports.clock)
-  const needsSettling = content.parts.some((part) => part.role === 'committable')
-  if (needsSettling && (await folder.read('settled')) === undefined && !(await isCommitted(path, content, ports))) {
-    throw new MillraceError(
-      'STATE_NOT_RESTORED',
-      `${path} holds flushed transactions that are not known to have ended, so a start from it could lose or double their records`,
-      {
-        next: 'Nothing was changed. Start its own job once in its own directory, which ends them; then this start is possible.',
-      },
-    )
-  }
+  const flushed = content.parts.some((part) => part.role === 'committable')
+  if (!flushed || begunAt(content.id) || (await folder.read('settled')) !== undefined) return content
+  await refuseUnsettled(path, ports)
   return content
 }
 
@@ -42,9 +43,23 @@ export async function readFolder(folder: Storage, where: string, clock: Clock): 
   return decodeCheckpoint({ metadata, state }, where, await digestOf([state], clock))
 }
 
-async function isCommitted(path: string, content: CheckpointContent, ports: SavepointPorts): Promise<boolean> {
-  const parent = path.replace(/\/+$/, '').split('/').slice(0, -1).join('/')
+async function refuseUnsettled(path: string, ports: SavepointPorts): Promise<void> {
+  const names = path.replace(/\/+$/, '').split('/')
+  const folder = names.pop() ?? ''
+  const parent = names.join('/')
   const log = new JobLog({ storage: ports.openStorage(parent === '' ? '/' : parent), ...ports })
   const history = await log.read()
-  return history.completed.some((past) => past.committed && past.record.checkpoint >= content.checkpoint)
+  if (history.isSettled(folder)) return
+  const completed = history.unsettled.some(({ record }) => record.folder === folder)
+  throw new MillraceError(
+    'STATE_NOT_RESTORED',
+    completed
+      ? `${path} holds flushed transactions that are not known to have ended, so a start from it could lose or double their records`
+      : `${path} holds flushed transactions, and the log beside it does not say that it completed: they may have been aborted, so a start from it could lose their records`,
+    {
+      next: completed
+        ? 'Nothing was changed. Start its own job once in its own directory, which ends them; then this start is possible.'
+        : 'Nothing was changed. Take a folder that `millrace checkpoints` shows as committed, where it was made: in its job directory.',
+    },
+  )
 }

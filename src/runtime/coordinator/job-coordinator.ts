@@ -6,7 +6,7 @@ import { assert, describeError, MillraceError, type Storage, type StorageLock, t
 import type { AccumulatorValue, RuntimePorts, SinkAttemptSettings } from '../../core/index.ts'
 import { accumulatorResult, attemptId } from '../../core/index.ts'
 import type { TaskFigures, TaskHost } from '../channel/messages.ts'
-import type { CheckpointContent } from '../checkpoint/checkpoint-metadata.ts'
+import { type CheckpointContent, checkpointDamaged } from '../checkpoint/checkpoint-metadata.ts'
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
 import { JobLog } from '../checkpoint/job-log.ts'
 import type { AttemptSink, Lineage } from '../checkpoint/job-log-record.ts'
@@ -233,7 +233,7 @@ export class JobCoordinator {
       if (begun === 'already-finished') return { kind: 'finished', alreadyBefore: true }
       onStatus('recovering', { attempt: this.#log.attempt })
       signal.throwIfAborted()
-      const recovered = await recover({ ...this.#shared(), readSavepoint: (path) => this.#readSavepoint(path) })
+      const recovered = await recover({ ...this.#shared(), readBeginning: (begin) => this.#readBeginning(begin) })
       if (begun.decision.kind === 'settle-and-finish' && recovered.restored?.final === true) {
         await this.#log.append({ kind: 'finished' })
         return { kind: 'finished', alreadyBefore: false }
@@ -322,17 +322,35 @@ export class JobCoordinator {
     )
   }
 
-  /** What the start names to begin at: it is read, and refused if it cannot serve, before anything is changed. */
+  /**
+   * What the start names to begin at: it is read, and refused if it cannot serve, before anything is changed. Where the present
+   * lineage began there it need not be there any more: a job's own checkpoints are removed when there are newer ones.
+   */
   async #savepoint(): Promise<Savepoint | undefined> {
     const path = this.#options.start.savepoint
     if (path === undefined || this.#mode === 'resume') return undefined
-    const { id } = await this.#readSavepoint(path)
-    return { id, path }
+    const { history } = this.#log
+    const repeated = this.#mode === 'savepoint'
+    try {
+      const { id } = await this.#readSavepoint(path, (begun) => repeated && history.beganAt(begun))
+      return { id, path }
+    } catch (error) {
+      const begin = history.lineage?.begin
+      if (!repeated || begin?.kind !== 'savepoint' || begin.path !== path || history.last === undefined) throw error
+      if (!MillraceError.is(error) || error.code !== 'CHECKPOINT_DAMAGED') throw error
+      return begin
+    }
   }
 
-  #readSavepoint(path: string): Promise<CheckpointContent> {
+  async #readBeginning({ id, path }: Savepoint): Promise<CheckpointContent> {
+    const content = await this.#readSavepoint(path, (begun) => begun === id)
+    if (content.id !== id) throw checkpointDamaged(path, 'another one lies where this lineage of the job began')
+    return content
+  }
+
+  #readSavepoint(path: string, begunAt: (id: string) => boolean): Promise<CheckpointContent> {
     const { ports, openStorage } = this.#options
-    return readSavepoint(path, { clock: ports.clock, random: ports.random, openStorage })
+    return readSavepoint(path, { clock: ports.clock, random: ports.random, openStorage }, begunAt)
   }
 
   async #planSinks(sinks: AttemptSink[], settings: Record<string, SinkAttemptSettings>): Promise<void> {

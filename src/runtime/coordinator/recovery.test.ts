@@ -189,7 +189,7 @@ async function setup(sinks: readonly string[] = ['out']): Promise<Setup> {
       log,
       store,
       ports: { clock, random, network, logger: new TextLogger({ write: (line) => void logged.push(line) }) },
-      readSavepoint: () => assert.fail('this lineage began at no savepoint'),
+      readBeginning: () => assert.fail('this lineage began at no savepoint'),
     })
   }
   return {

@@ -15,7 +15,7 @@ import {
 import type { CheckpointContent, CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
 import type { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
 import type { JobLog } from '../checkpoint/job-log.ts'
-import type { PastCheckpoint } from '../checkpoint/job-log-record.ts'
+import type { LineageBegin, PastCheckpoint } from '../checkpoint/job-log-record.ts'
 import { unpackList } from '../checkpoint/packed-list.ts'
 import type { JobPlan, StartOptions, TransactionalSink } from './job-plan.ts'
 
@@ -28,8 +28,8 @@ export interface RecoveryOptions {
   readonly log: JobLog
   readonly store: CheckpointStore
   readonly ports: RuntimePorts
-  /** Throws when it cannot be read or is not settled (rule 14). */
-  readSavepoint(path: string): Promise<CheckpointContent>
+  /** What lies where the lineage began, which was settled then (rule 14). Throws when it cannot be read. */
+  readBeginning(begin: LineageBegin & { readonly kind: 'savepoint' }): Promise<CheckpointContent>
 }
 
 export interface FlushedTransaction {
@@ -60,7 +60,7 @@ export async function recover(options: RecoveryOptions): Promise<Recovered> {
     restored = contents.get(last.record.checkpoint) ?? (await readOrVoid(options, last))
   }
   const begin = log.history.lineage?.begin
-  if (restored === undefined && begin?.kind === 'savepoint') restored = await options.readSavepoint(begin.path)
+  if (restored === undefined && begin?.kind === 'savepoint') restored = await options.readBeginning(begin)
   const voided = await readVoided(options, restored, contents)
   await fenceEarlierAttempts(options)
   if (restored !== undefined) checkGraphTakes(options, restored)
