@@ -25,7 +25,7 @@ import { KafkaSinkConnector } from '../../src/sink/kafka-sink-connector.ts'
 import { OffsetsInitializer } from '../../src/source/index.ts'
 import { type DataStream, defineJob, type JobDefinition, WatermarkStrategy } from '../../src/stream/index.ts'
 import { Dice } from '../../src/testing/simulation/dice.ts'
-import type { Simulation } from '../../src/testing/simulation/simulation.ts'
+import { FIRST_DIRECTORY, type Simulation } from '../../src/testing/simulation/simulation.ts'
 import { fromIn, toOut } from './copy-ends.ts'
 import type { PlantedBug } from './planted-bugs.ts'
 
@@ -55,6 +55,8 @@ export interface CopySettings {
   readonly oldRecords: number
   /** `late`: asked again once a checkpoint has completed, the starting offsets are the end, as of latest() when all input came since. */
   readonly start: 'earliest' | 'late'
+  /** Absent in what was kept before there were several: one. */
+  readonly retainedCheckpoints?: number
 }
 
 export interface CopyWorld extends CopySettings {
@@ -80,6 +82,7 @@ export function copySettings(seed: number): CopySettings {
     oldRecords: !foreign && dice.chance(0.15) ? dice.between(LONG_LOG.fewest, LONG_LOG.most) : 0,
     start: dice.pick(['earliest', 'late']),
     checkpointTimeoutMs: dice.pick([4_000, 4_000, 4_000, 40]),
+    retainedCheckpoints: dice.pick([1, 1, 3]),
   }
 }
 
@@ -95,7 +98,7 @@ export async function prepare(simulation: Simulation, world: CopyWorld): Promise
     const record: LogRecord =
       number === 1 ? { kind: 'attempt', lineage, sinks: [], firstCheckpoint: 1 } : { kind: 'cancelled' }
     const bytes = encodeLogEntry({ nonce: `old-${number}`, attempt: 1, at: 0, record })
-    simulation.disk.objects.set(`log/${String(number).padStart(10, '0')}`, bytes)
+    simulation.disk.objects.set(`${FIRST_DIRECTORY}/log/${String(number).padStart(10, '0')}`, bytes)
   }
 }
 

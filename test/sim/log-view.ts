@@ -1,5 +1,5 @@
 /**
- * The job's log as the simulator sees it: from the records that were created on the disk, at the moment they were, whoever is
+ * The log of one directory of the job as the simulator sees it: from the records that were created on the disk, at the moment they were, whoever is
  * told of it. It reads the stored forms with the shipped decoders and draws its conclusions alone.
  */
 import type { CheckpointContent } from '../../src/runtime/checkpoint/checkpoint-metadata.ts'
@@ -8,6 +8,7 @@ import {
   type AttemptRecord,
   type CompletedRecord,
   decodeLogEntry,
+  type Lineage,
 } from '../../src/runtime/checkpoint/job-log-record.ts'
 import { unpackList } from '../../src/runtime/checkpoint/packed-list.ts'
 import { type KafkaCommittable, KafkaCommittableSerializer } from '../../src/sink/committer/kafka-committable.ts'
@@ -53,12 +54,14 @@ export class LogView {
   lastKind = ''
   /** `finished` stands in the log, and nothing was begun after it. */
   finished = false
+  readonly directory: string
   readonly #simulation: Simulation
   #base = 0
   readonly #pathOf: (path: string) => string
 
-  constructor(simulation: Simulation, pathOf: (path: string) => string) {
+  constructor(simulation: Simulation, directory: string, pathOf: (path: string) => string) {
     this.#simulation = simulation
+    this.directory = directory
     this.#pathOf = pathOf
   }
 
@@ -77,16 +80,21 @@ export class LogView {
     return this.completed.findLast((past) => past.record.lineage === lineage && !past.void)
   }
 
-  /** Whether a checkpoint of the lineage completed, be it void now. */
+  /** Whether a checkpoint of the lineage completed, be it void now, or it began at one. */
   get decided(): boolean {
-    const lineage = this.owner?.record.lineage.id
-    return this.completed.some((past) => past.record.lineage === lineage)
+    const lineage = this.owner?.record.lineage
+    return lineage?.begin.kind === 'savepoint' || this.completed.some((past) => past.record.lineage === lineage?.id)
+  }
+
+  /** Whether a lineage began at this folder. */
+  beganAt(path: string): boolean {
+    return this.attempts.some(({ record: { lineage } }) => savepointOf(lineage) === path)
   }
 
   /** Answers a `completed` record with what it holds; undefined for any other kind. */
   add(path: string, process: SimulatedProcess, atMs: number): SeenCheckpoint | undefined {
     const number = Number(path.slice(path.lastIndexOf('/') + 1))
-    const bytes = this.#simulation.written(path)
+    const bytes = this.#written(path)
     if (bytes === undefined) return undefined
     const { record, attempt } = decodeLogEntry(number, bytes, path)
     // A place that was pruned and is taken again says nothing.
@@ -151,14 +159,23 @@ export class LogView {
   }
 
   #read(folder: string): CheckpointContent | undefined {
-    const state = this.#simulation.written(this.#pathOf(`${folder}/state`))
-    const metadata = this.#simulation.written(this.#pathOf(`${folder}/_metadata`))
+    const state = this.#written(this.#pathOf(`${folder}/state`))
+    const metadata = this.#written(this.#pathOf(`${folder}/_metadata`))
     if (state === undefined || metadata === undefined) return undefined
     return decodeCheckpoint({ state, metadata }, folder)
   }
+
+  #written(path: string): Buffer | undefined {
+    return this.#simulation.written(`${this.directory}/${path}`)
+  }
 }
 
-function committablesOf(content: CheckpointContent): KafkaCommittable[] {
+/** The folder that a lineage began at. */
+export function savepointOf({ begin }: Lineage): string | undefined {
+  return begin.kind === 'savepoint' ? begin.path : undefined
+}
+
+export function committablesOf(content: CheckpointContent): KafkaCommittable[] {
   return content.parts
     .filter(({ role }) => role === 'committable')
     .flatMap(({ bytes, version }) => unpackList(bytes).map((one) => serializer.deserialize(version, one)))

@@ -11,6 +11,7 @@ import type { SinkConnector } from '../../src/sink/sink-connector.ts'
 import type { KafkaSource } from '../../src/source/index.ts'
 import type { Simulation } from '../../src/testing/simulation/simulation.ts'
 import type { Element } from './copy-job.ts'
+import { MOVE_BUGS } from './planted-in-moves.ts'
 import { PRODUCER_BUGS } from './planted-in-producer.ts'
 import { SINK_BUGS } from './planted-in-sink.ts'
 import { SOURCE_BUGS } from './planted-in-source.ts'
@@ -30,6 +31,8 @@ export interface PlantedBug {
   readonly connector?: (connector: SinkConnector, simulation: Simulation) => SinkConnector
   /** Made anew for each process. */
   readonly storage?: (storage: Storage, simulation: Simulation) => Storage
+  /** The same for a folder outside of the job's own directory, by its path. */
+  readonly elsewhere?: (storage: Storage, path: string, simulation: Simulation) => Storage
   /** Where an object comes to lie, when the bug puts it elsewhere. */
   readonly pathOf?: (path: string) => string
   readonly answers?: AnswerChange
@@ -39,4 +42,10 @@ export interface PlantedBug {
 type KafkaSplit = KafkaSource<Element> extends Source<Element, infer Split, infer _State> ? Split : never
 type KafkaEnumeratorState = KafkaSource<Element> extends Source<Element, infer _Split, infer State> ? State : never
 
-export const PLANTED_BUGS: readonly PlantedBug[] = [...SINK_BUGS, ...PRODUCER_BUGS, ...SOURCE_BUGS, ...LOG_BUGS]
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  ...SINK_BUGS,
+  ...PRODUCER_BUGS,
+  ...SOURCE_BUGS,
+  ...LOG_BUGS,
+  ...MOVE_BUGS,
+]

@@ -8,7 +8,7 @@ import type {
 } from '../../src/sink/transaction/transaction-gateway.ts'
 import { formatTransactionalId, parseTransactionalId } from '../../src/sink/transaction/transactional-id.ts'
 import type { RecordProducer } from '../../src/sink/writer/record-producer.ts'
-import type { Simulation } from '../../src/testing/simulation/simulation.ts'
+import { FIRST_DIRECTORY, type Simulation } from '../../src/testing/simulation/simulation.ts'
 import type { PlantedBug } from './planted-bugs.ts'
 import { withChanges } from './planted-in-sink.ts'
 
@@ -79,11 +79,11 @@ function withoutInitialising(gateway: TransactionGateway): Partial<TransactionGa
   }
 }
 
-/** The newest attempt in the log, whoever's it is. */
+/** The newest attempt in the log where the job lives at first, whoever's it is. */
 function newestAttempt({ disk }: Simulation): number {
   let newest = 0
-  for (const name of disk.list('log')) {
-    const bytes = disk.objects.get(`log/${name}`)
+  for (const name of disk.list(`${FIRST_DIRECTORY}/log`)) {
+    const bytes = disk.objects.get(`${FIRST_DIRECTORY}/log/${name}`)
     if (bytes === undefined) continue
     try {
       if (decodeLogEntry(Number(name), bytes, name).record.kind === 'attempt') newest = Number(name)

@@ -14,7 +14,7 @@ interface SinkChanges {
   readonly ledger?: (ledger: Ledger, ports: RuntimePorts) => Partial<Ledger>
 }
 
-function changed(sink: KafkaSink<Element>, changes: SinkChanges): Sink<Element, KafkaCommittable> {
+export function changed(sink: KafkaSink<Element>, changes: SinkChanges): Sink<Element, KafkaCommittable> {
   const side = sink.transactional
   if (side === undefined) throw new Error('the sink writes in no transactions')
   return {

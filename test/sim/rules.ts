@@ -15,10 +15,10 @@ import type {
 import { BatchReader } from '../../src/kafka/index.ts'
 import { parseTransactionalId, type TransactionalIdParts } from '../../src/sink/transaction/transactional-id.ts'
 import { OUTSIDE } from '../../src/testing/simulation/event-loop.ts'
-import type { DiskOperation } from '../../src/testing/simulation/simulated-disk.ts'
+import type { DiskCall } from '../../src/testing/simulation/simulated-disk.ts'
 import type { SimulatedProcess } from '../../src/testing/simulation/simulated-process.ts'
 import type { LifeEnd, Simulation } from '../../src/testing/simulation/simulation.ts'
-import { LogView, type SeenCheckpoint, sameIdentity } from './log-view.ts'
+import { LogView, type SeenAttempt, type SeenCheckpoint, sameIdentity, savepointOf } from './log-view.ts'
 import type { SeenRequest, WireListener } from './wire.ts'
 
 export interface Breach {
@@ -36,10 +36,13 @@ export interface RulesOptions {
   readonly transactionTimeoutMs: number
   /** Where an object lies that the log names; see planted bugs. */
   readonly pathOf: (path: string) => string
+  /** Where the job lives at first. */
+  readonly directory: string
 }
 
 /** What was open when a subtask took its snapshot: the next completed checkpoint must list it. */
 interface Sealed {
+  readonly log: LogView
   readonly attempt: number
   readonly checkpoint: number
   readonly open: readonly EmbeddedTransaction[]
@@ -49,7 +52,6 @@ const BREACHES_MAX = 20
 const OPEN: readonly string[] = ['Ongoing', 'PrepareCommit', 'PrepareAbort']
 
 export class Rules implements WireListener {
-  readonly log: LogView
   readonly breaches: Breach[] = []
   /** How often each rule had something to look at. */
   readonly looks: Map<number, number> = new Map()
@@ -57,25 +59,42 @@ export class Rules implements WireListener {
   readonly #simulation: Simulation
   /** Processes that have read that another one owns the job. */
   readonly #superseded: Set<SimulatedProcess> = new Set()
+  /** By directory. */
+  readonly #logs: Map<string, LogView> = new Map()
   #sealed: Sealed[] = []
   /** By transactional id: the transaction that was seen last. */
   readonly #begun: Map<string, EmbeddedTransaction> = new Map()
   readonly #everBegun: Set<string> = new Set()
-  /** Attempt and partition whose first fetch was seen. */
+  /** Directory, attempt and partition whose first fetch was seen. */
   readonly #fetched: Set<string> = new Set()
   /** Ids that were open when the job began in an empty directory: a fresh start takes them away. */
   readonly #foreign: Set<string> = new Set()
   readonly #modes: Map<SimulatedProcess, string> = new Map()
-  #finishedOnce = false
+  readonly #finished: Set<LogView> = new Set()
+  #directory: string
 
   constructor(options: RulesOptions) {
     this.#options = options
     this.#simulation = options.simulation
-    this.log = new LogView(options.simulation, options.pathOf)
+    this.#directory = options.directory
+  }
+
+  /** Of the directory where the newest process lives. */
+  get log(): LogView {
+    return this.logOf(this.#directory)
+  }
+
+  logOf(directory: string): LogView {
+    const known = this.#logs.get(directory)
+    if (known !== undefined) return known
+    const log = new LogView(this.#simulation, directory, this.#options.pathOf)
+    this.#logs.set(directory, log)
+    return log
   }
 
   onStart(process: SimulatedProcess, mode: string): void {
     this.#modes.set(process, mode)
+    this.#directory = process.directory
   }
 
   sent(process: SimulatedProcess, request: SeenRequest): void {
@@ -102,19 +121,24 @@ export class Rules implements WireListener {
   }
 
   /** The broker takes it in a later event: only then is it seen what became of it. */
-  delivered(_process: SimulatedProcess, { api, body }: SeenRequest): void {
+  delivered(process: SimulatedProcess, { api, body }: SeenRequest): void {
     if (api !== 'Produce' && api !== 'AddPartitionsToTxn') return
     const written = api === 'Produce' ? (body as ProduceRequest).transactionalId : null
     const ids = api === 'Produce' ? [written ?? ''] : enlistedIds(body as AddPartitionsToTxnRequest)
     const { loop } = this.#simulation
     loop.after(0, OUTSIDE, 'a look', () => {
       loop.after(0, OUTSIDE, 'a look', () => {
-        for (const id of ids) if (id !== '') this.#onBegun(id)
+        for (const id of ids) if (id !== '') this.#onBegun(process, id)
       })
     })
   }
 
-  onDiskCall(process: SimulatedProcess, operation: DiskOperation, path: string): void {
+  onDiskCall(process: SimulatedProcess, { operation, directory, path }: DiskCall): void {
+    if (directory !== process.directory) {
+      this.#look(14)
+      if (operation === 'read' || operation === 'list') return
+      this.#broken(14, `${process.name} of ${process.directory} does ${operation} ${directory}/${path}`)
+    }
     if (operation !== 'remove' || this.#isNobodys(process, path)) return
     this.#refuseSuperseded(process, `it removes ${path}`)
   }
@@ -123,37 +147,42 @@ export class Rules implements WireListener {
   #isNobodys(process: SimulatedProcess, path: string): boolean {
     if (path.startsWith('log/')) return true
     const attempt = Number(/^chk-\d+-(\d+)$/.exec(path)?.[1])
-    const own = this.log.attempts.some(({ number, process: its }) => number === attempt && its === process)
-    return own && !this.log.completed.some(({ record }) => record.folder === path)
+    const { attempts, completed } = this.logOf(process.directory)
+    const own = attempts.some(({ number, process: its }) => number === attempt && its === process)
+    return own && !completed.some(({ record }) => record.folder === path)
   }
 
-  onDisk(process: SimulatedProcess, operation: DiskOperation, path: string, result: unknown): void {
-    if (operation === 'put' && result === 'created' && path.startsWith('log/')) this.#onRecord(process, path)
-    if (operation === 'remove') this.#onRemoved(path)
-    if (operation === 'list' && path === 'log') this.#onListed(process, result as readonly string[])
+  onDisk(process: SimulatedProcess, { operation, directory, path }: DiskCall, result: unknown): void {
+    if (directory !== process.directory) return
+    const log = this.logOf(directory)
+    if (operation === 'put' && result === 'created' && path.startsWith('log/')) this.#onRecord(log, process, path)
+    if (operation === 'remove') this.#onRemoved(log, path)
+    if (operation === 'list' && path === 'log') this.#onListed(log, process, result as readonly string[])
   }
 
   onJoint(process: SimulatedProcess, name: string, detail: Readonly<Record<string, unknown>>): void {
     if (name !== 'barrier-sent') return
-    const attempt = this.log.attemptOf(process)
+    const log = this.logOf(process.directory)
+    const attempt = log.attemptOf(process)
     if (attempt === undefined) return
     const { subtask, checkpoint } = detail
     const open = this.#simulation.broker.transactions().filter((one) => {
       const parts = this.#parts(one.transactionalId)
       return one.state === 'Ongoing' && parts?.attempt === attempt.number && parts.subtask === subtask
     })
-    this.#sealed.push({ attempt: attempt.number, checkpoint: Number(checkpoint), open })
+    this.#sealed.push({ log, attempt: attempt.number, checkpoint: Number(checkpoint), open })
   }
 
   onLifeEnd(process: SimulatedProcess, end: LifeEnd): void {
     if (end.kind !== 'finished' && end.kind !== 'already-finished') return
     this.#look(13)
-    const last = this.log.restorable
-    if (!this.log.finished || last?.record.final !== true || !last.committed) {
+    const log = this.logOf(process.directory)
+    const last = log.restorable
+    if (!log.finished || last?.record.final !== true || !last.committed) {
       this.#broken(13, `${process.name} is ${end.kind}, and the log has no final checkpoint that is committed`)
     }
-    if (this.#finishedOnce) return
-    this.#finishedOnce = true
+    if (this.#finished.has(log)) return
+    this.#finished.add(log)
     this.#look(12)
     const { broker } = this.#simulation
     for (const one of last?.committables ?? []) {
@@ -164,7 +193,7 @@ export class Rules implements WireListener {
     }
     for (const now of broker.transactions()) {
       const parts = this.#parts(now.transactionalId)
-      const owner = this.log.owner
+      const { owner } = log
       if (now.state !== 'Ongoing' || parts === undefined || owner === undefined) continue
       this.#look(8)
       if (parts.attempt <= owner.number && now.startMs < this.#epochOf(owner.atMs) && owner.process === process) {
@@ -190,8 +219,9 @@ export class Rules implements WireListener {
     const parts = this.#parts(transactionalId)
     if (parts === undefined) return
     this.#refuseSuperseded(process, `EndTxn of ${transactionalId}`)
-    const attempt = this.log.attemptOf(process)
-    const listing = this.log.listing({ transactionalId, producerId, epoch })
+    const log = this.logOf(process.directory)
+    const attempt = log.attemptOf(process)
+    const listing = log.listing({ transactionalId, producerId, epoch })
     if (!committed) {
       this.#look(9)
       if (attempt === undefined || parts.attempt >= attempt.number) {
@@ -200,26 +230,36 @@ export class Rules implements WireListener {
       return
     }
     this.#look(5)
-    if (listing.length === 0) this.#broken(5, `${transactionalId} is committed, and no completed checkpoint lists it`)
-    else if (attempt === this.log.owner && listing.every((past) => past.void)) {
+    if (listing.length === 0) this.#onUnlisted(log, { transactionalId, producerId, epoch })
+    else if (attempt === log.owner && listing.every((past) => past.void)) {
       this.#broken(8, `${transactionalId} is committed, and its checkpoint is void`)
     }
     // A restore from a committed checkpoint ends nothing; whoever commits while it runs may ask again.
     const settled = listing.every((past) => past.committed) && listing.length > 0
-    if (settled && attempt === this.log.owner && attempt !== undefined && parts.attempt < attempt.number) {
+    if (settled && attempt === log.owner && attempt !== undefined && parts.attempt < attempt.number) {
       this.#broken(6, `${transactionalId} is ended by attempt ${attempt.number}, and its checkpoint was committed`)
     }
+  }
+
+  /** A restore from elsewhere ends nothing. */
+  #onUnlisted(own: LogView, identity: Parameters<LogView['listing']>[0]): void {
+    const { transactionalId } = identity
+    const other = [...this.#logs.values()].find((log) => log !== own && log.listing(identity).length > 0)
+    if (other === undefined) {
+      this.#broken(5, `${transactionalId} is committed, and no completed checkpoint lists it`)
+    } else this.#broken(14, `${transactionalId} is committed, and that is for ${other.directory} to do, which lists it`)
   }
 
   #onInit(process: SimulatedProcess, request: InitProducerIdRequest): void {
     const { transactionalId, transactionTimeoutMs } = request
     const parts = transactionalId === null ? undefined : this.#parts(transactionalId)
     if (parts === undefined || transactionalId === null) return
-    const own = this.log.attemptOf(process)?.number ?? 0
+    const log = this.logOf(process.directory)
+    const own = log.attemptOf(process)?.number ?? 0
     const now = this.#simulation.broker.transactionOf(transactionalId)
     this.#look(9)
     if (now?.state === 'Ongoing') this.#refuseSuperseded(process, `an abort of ${transactionalId}`)
-    if (parts.attempt > own) {
+    if (parts.attempt > own && !this.#foreign.has(transactionalId)) {
       this.#broken(9, `attempt ${own} initialises ${transactionalId}, which is not its own nor an earlier one's`)
     }
     if (parts.attempt === own && !this.#foreign.has(transactionalId)) {
@@ -231,8 +271,8 @@ export class Rules implements WireListener {
     }
     if (now === undefined) return
     this.#look(8)
-    const pending = this.log.pending(now)
-    if (now.state === 'Ongoing' && pending.length > 0 && own === this.log.owner?.number) {
+    const pending = log.pending(now)
+    if (now.state === 'Ongoing' && pending.length > 0 && own === log.owner?.number) {
       this.#broken(
         8,
         `${transactionalId} is initialised, and completed checkpoint ${pending[0]?.record.checkpoint} lists it`,
@@ -244,14 +284,14 @@ export class Rules implements WireListener {
     const parts = transactionalId === null ? undefined : this.#parts(transactionalId)
     if (parts === undefined) return
     this.#look(7)
-    const own = this.log.attemptOf(process)?.number
+    const own = this.logOf(process.directory).attemptOf(process)?.number
     if (parts.attempt !== own) {
       this.#broken(7, `${process.name}, whose attempt is ${own}, writes under ${transactionalId}`)
     }
   }
 
   /** A transaction is open under an id. */
-  #onBegun(transactionalId: string): void {
+  #onBegun(process: SimulatedProcess, transactionalId: string): void {
     if (this.#parts(transactionalId) === undefined) return
     const now = this.#simulation.broker.transactionOf(transactionalId)
     if (now?.state !== 'Ongoing') return
@@ -266,7 +306,7 @@ export class Rules implements WireListener {
     this.#everBegun.add(identity)
     if (before === undefined) return
     this.#look(3)
-    const uncommitted = this.log.pending(before)
+    const uncommitted = this.logOf(process.directory).pending(before)
     if (uncommitted.length > 0) {
       const checkpoint = uncommitted[0]?.record.checkpoint
       this.#broken(
@@ -280,11 +320,13 @@ export class Rules implements WireListener {
     for (const { partitions } of topics) {
       for (const { partitionIndex, committedOffset } of partitions) {
         this.#look(16)
-        const completed = this.log.completed.some((past) =>
-          past.splits.some(({ partition, startingOffset }) => {
-            const at = startingOffset.kind === 'at' ? startingOffset.offset : 0
-            return partition === partitionIndex && at >= committedOffset
-          }),
+        const completed = [...this.#logs.values()].some((log) =>
+          log.completed.some((past) =>
+            past.splits.some(({ partition, startingOffset }) => {
+              const at = startingOffset.kind === 'at' ? startingOffset.offset : 0
+              return partition === partitionIndex && at >= committedOffset
+            }),
+          ),
         )
         if (!completed) {
           this.#broken(
@@ -298,21 +340,20 @@ export class Rules implements WireListener {
 
   /** Where an attempt begins to read says what it restored. */
   #onFetch(process: SimulatedProcess, { topics }: FetchRequest): void {
-    const attempt = this.log.attemptOf(process)
-    if (attempt === undefined || attempt !== this.log.owner) return
-    const restored = this.log.completed.findLast(
-      (past) => past.record.lineage === attempt.record.lineage.id && !past.void && past.attempt < attempt.number,
-    )
+    const log = this.logOf(process.directory)
+    const attempt = log.attemptOf(process)
+    if (attempt === undefined || attempt !== log.owner) return
+    const restored = this.#restoredBy(log, attempt)
     for (const { partitions } of topics) {
       for (const { partition, fetchOffset } of partitions) {
-        const key = `${attempt.number} ${partition}`
+        const key = `${log.directory} ${attempt.number} ${partition}`
         if (this.#fetched.has(key)) continue
         this.#fetched.add(key)
         this.#look(10)
         const split = restored?.splits.find((one) => one.partition === partition)
         const from = split?.startingOffset.kind === 'at' ? split.startingOffset.offset : 0
         if (fetchOffset !== from) {
-          const of = restored === undefined ? 'the beginning' : `checkpoint ${restored.record.checkpoint}`
+          const of = restored === undefined ? 'the beginning' : restored.record.folder
           this.#broken(
             10,
             `attempt ${attempt.number} reads partition ${partition} from ${fetchOffset}; ${of} says ${from}`,
@@ -322,15 +363,54 @@ export class Rules implements WireListener {
     }
   }
 
-  #onRecord(process: SimulatedProcess, path: string): void {
-    const committedBefore = new Set(this.log.completed.filter((past) => past.committed))
-    const highest = Math.max(0, ...this.log.completed.map(({ record }) => record.checkpoint))
-    const first = this.log.attempts.length === 0 && path.endsWith('0000000001')
-    const seen = this.log.add(path, process, this.#simulation.loop.elapsedMs)
+  /** Its lineage's last checkpoint, or where that began. */
+  #restoredBy(log: LogView, attempt: SeenAttempt): SeenCheckpoint | undefined {
+    const { lineage } = attempt.record
+    const last = log.completed.findLast(
+      (past) => past.record.lineage === lineage.id && !past.void && past.attempt < attempt.number,
+    )
+    const began = savepointOf(lineage)
+    return last ?? (began === undefined ? undefined : this.completedAt(began))
+  }
+
+  /** The checkpoint that completed in this folder, by its path on the disk. */
+  completedAt(path: string): SeenCheckpoint | undefined {
+    const at = path.lastIndexOf('/')
+    const { completed } = this.logOf(path.slice(0, at))
+    return completed.find(({ record }) => this.#options.pathOf(record.folder) === path.slice(at + 1))
+  }
+
+  #onRecord(log: LogView, process: SimulatedProcess, path: string): void {
+    const committedBefore = new Set(log.completed.filter((past) => past.committed))
+    const highest = Math.max(0, ...log.completed.map(({ record }) => record.checkpoint))
+    const first = log.attempts.length === 0 && path.endsWith('0000000001')
+    const before = log.owner
+    const seen = log.add(path, process, this.#simulation.loop.elapsedMs)
     if (first) this.#onFirstAttempt(process)
-    if (seen !== undefined) this.#onCompleted(seen, highest)
-    for (const past of this.log.completed) {
+    if (log.owner !== before) this.#onAttempt(log, before)
+    if (seen !== undefined) this.#onCompleted(log, seen, highest)
+    for (const past of log.completed) {
       if (past.committed && !committedBefore.has(past)) this.#onCommitted(past)
+    }
+  }
+
+  /** A lineage begins only where all that was flushed has ended, and stays ended. */
+  #onAttempt(log: LogView, before: SeenAttempt | undefined): void {
+    const lineage = log.owner?.record.lineage
+    const began = lineage === undefined || lineage.id === before?.record.lineage.id ? undefined : savepointOf(lineage)
+    if (began === undefined) return
+    this.#look(14)
+    const past = this.completedAt(began)
+    if (past === undefined) this.#broken(14, `${log.directory} begins at ${began}, which never completed`)
+    else if (past.void) this.#broken(14, `${log.directory} begins at ${began}, which is void`)
+    else if (!past.committed && past.committables.length > 0) {
+      this.#broken(14, `${log.directory} begins at ${began}, which is not committed in its log`)
+    }
+    for (const one of past?.committables ?? []) {
+      const now = this.#simulation.broker.transactionOf(one.transactionalId)
+      if (now?.state === 'Ongoing' && sameIdentity(now, one)) {
+        this.#broken(14, `${log.directory} begins at ${began}, and ${one.transactionalId} is open`)
+      }
     }
   }
 
@@ -339,14 +419,15 @@ export class Rules implements WireListener {
     this.#look(17)
     const open = this.#simulation.broker
       .transactions()
-      .find((one) => OPEN.includes(one.state) && this.#parts(one.transactionalId) !== undefined)
-    if (open === undefined) return
-    this.#foreign.add(open.transactionalId)
-    if (open.state !== 'Ongoing' || this.#modes.get(process) === 'fresh') return
-    this.#broken(17, `the job begins in an empty directory although ${open.transactionalId} is open`)
+      .filter((one) => OPEN.includes(one.state) && this.#parts(one.transactionalId) !== undefined)
+    for (const { transactionalId, state } of open) {
+      this.#foreign.add(transactionalId)
+      if (state !== 'Ongoing' || this.#modes.get(process) === 'fresh') continue
+      this.#broken(17, `the job begins in an empty directory although ${transactionalId} is open`)
+    }
   }
 
-  #onCompleted(past: SeenCheckpoint, highest: number): void {
+  #onCompleted(log: LogView, past: SeenCheckpoint, highest: number): void {
     const { record, attempt, committables } = past
     this.#look(5)
     if (record.checkpoint <= highest) {
@@ -354,7 +435,8 @@ export class Rules implements WireListener {
     }
     const { objects } = this.#simulation.disk
     const { pathOf } = this.#options
-    if (!objects.has(pathOf(`${record.folder}/_metadata`)) || !objects.has(pathOf(`${record.folder}/state`))) {
+    const has = (name: string): boolean => objects.has(`${log.directory}/${pathOf(`${record.folder}/${name}`)}`)
+    if (!has('_metadata') || !has('state')) {
       this.#broken(5, `checkpoint ${record.checkpoint} completed, and its folder is not whole`)
     }
     for (const one of committables) {
@@ -372,9 +454,11 @@ export class Rules implements WireListener {
       }
     }
     const due = this.#sealed
-    this.#sealed = due.filter((sealed) => sealed.attempt > attempt || sealed.checkpoint > record.checkpoint)
+    this.#sealed = due.filter(
+      (sealed) => sealed.log !== log || sealed.attempt > attempt || sealed.checkpoint > record.checkpoint,
+    )
     for (const sealed of due) {
-      if (sealed.attempt !== attempt || sealed.checkpoint > record.checkpoint) continue
+      if (sealed.log !== log || sealed.attempt !== attempt || sealed.checkpoint > record.checkpoint) continue
       for (const one of sealed.open) {
         this.#look(2)
         const now = this.#simulation.broker.transactionOf(one.transactionalId)
@@ -402,23 +486,23 @@ export class Rules implements WireListener {
     }
   }
 
-  #onRemoved(path: string): void {
+  #onRemoved(log: LogView, path: string): void {
     const folder = /^(chk-\d+-\d+)$/.exec(path)?.[1]
-    const past = this.log.completed.find(({ record }) => this.#options.pathOf(record.folder) === folder)
+    const past = log.completed.find(({ record }) => this.#options.pathOf(record.folder) === folder)
     if (past === undefined) return
     this.#look(5)
-    const newerCommitted = this.log.completed.some(
+    const newerCommitted = log.completed.some(
       (other) => other.committed && other.record.checkpoint > past.record.checkpoint,
     )
     if (!newerCommitted)
       this.#broken(5, `checkpoint ${past.record.checkpoint} was removed, and no newer one is committed`)
   }
 
-  #onListed(process: SimulatedProcess, names: readonly string[]): void {
-    const own = this.log.attemptOf(process)
+  #onListed(log: LogView, process: SimulatedProcess, names: readonly string[]): void {
+    const own = log.attemptOf(process)
     if (own === undefined) return
     const highest = Number(names.at(-1) ?? 0)
-    const other = this.log.attempts.find((attempt) => attempt.number > own.number && attempt.process !== process)
+    const other = log.attempts.find((attempt) => attempt.number > own.number && attempt.process !== process)
     if (other === undefined || other.number > highest) return
     // It learns of it a moment later.
     this.#simulation.loop.after(0.2, process, 'a look', () => this.#superseded.add(process))

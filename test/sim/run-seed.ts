@@ -6,8 +6,14 @@ import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { describeError, MillraceError, type TransitionMessage } from '../../src/base/index.ts'
 import { readCommitted } from '../../src/testing/simulation/committed-log.ts'
 import { FAULT_KINDS, makePlan, type RunPlan } from '../../src/testing/simulation/run-plan.ts'
-import { type LifeChanges, Simulation } from '../../src/testing/simulation/simulation.ts'
+import {
+  FIRST_DIRECTORY,
+  type LifeChanges,
+  type Onlooker,
+  Simulation,
+} from '../../src/testing/simulation/simulation.ts'
 import { type CopySettings, type CopyWorld, copyJob, copySettings, prepare, writeLate } from './copy-job.ts'
+import { HouseMover } from './house-mover.ts'
 import { PLANTED_BUGS } from './planted-bugs.ts'
 import { type Breach, Rules } from './rules.ts'
 import { Wire } from './wire.ts'
@@ -31,6 +37,8 @@ export interface SeedReport {
   readonly cells: Readonly<Record<string, number>>
   /** By rule: how often there was something to look at. */
   readonly looks: Readonly<Record<string, number>>
+  /** Of a job that was moved to another directory: what came of it. */
+  readonly moves: Readonly<Record<string, number>>
 }
 
 export interface SeedOptions {
@@ -72,6 +80,8 @@ class SeedRun {
   readonly #cells: Map<string, number> = new Map()
   readonly #struck: Map<string, number> = new Map()
   readonly #errors: Map<string, number> = new Map()
+  readonly #moves: Map<string, number> = new Map()
+  readonly #mover: HouseMover
   /** Producer and epoch of transactions that the job said were lost, and went on without as it was told. */
   readonly #lost: Set<string> = new Set()
   #checkpoints = 0
@@ -88,14 +98,26 @@ class SeedRun {
     this.#world = world
     const bug = options.bug === undefined ? undefined : PLANTED_BUGS.find(({ name }) => name === options.bug)
     if (options.bug !== undefined && bug === undefined) throw new Error(`there is no planted bug ${options.bug}`)
+    this.#mover = new HouseMover({
+      plan,
+      simulation: () => this.#simulation,
+      logOf: (directory) => this.#rules.logOf(directory),
+      onTry: ({ kind }) => count(this.#struck, kind),
+      count: (event) => {
+        count(this.#moves, event)
+        this.#trace(() => `a move: ${event}`)
+      },
+    })
     this.#simulation = new Simulation({
       plan,
+      commander: this.#mover,
       topics: { in: { partitions: world.inputPartitions }, out: { partitions: world.outputPartitions } },
       job: (simulation) => copyJob(simulation, world, bug),
       configuration: {
         'execution.checkpointing.interval': 5,
         'execution.checkpointing.timeout': world.checkpointTimeoutMs,
         'execution.checkpointing.max-concurrent-checkpoints': world.concurrentCheckpoints,
+        'execution.checkpointing.num-retained': world.retainedCheckpoints ?? 1,
         'restart-strategy.type': 'fixed-delay',
         'restart-strategy.fixed-delay.delay': 2,
         'restart-strategy.fixed-delay.attempts': 3,
@@ -103,35 +125,10 @@ class SeedRun {
       },
       markerDelayMs: world.markerDelayMs,
       wrap: (process) => bug?.storage?.(process.storage, this.#simulation) ?? process.storage,
+      wrapElsewhere: (storage, path) => bug?.elsewhere?.(storage, path, this.#simulation) ?? storage,
       fill: (simulation) => prepare(simulation, world),
       afterFailure: (error) => this.#afterFailure(error),
-      onlooker: {
-        joint: (process, { name, detail }) => {
-          if (name === 'completed-written') {
-            this.#checkpoints++
-            this.#writeLate()
-          }
-          this.#trace(() => `${process.name} ${name} ${JSON.stringify(detail)}`)
-          this.#rules.onJoint(process, name, detail)
-        },
-        started: (process, mode) => {
-          if (mode === 'fresh' && ++this.#fresh === 1) count(this.#struck, 'fresh-start')
-          this.#rules.onStart(process, mode)
-        },
-        struck: (fault, process) => {
-          count(this.#struck, fault.kind)
-          if (fault.kind === 'error-answer') count(this.#errors, `${fault.detail.api} ${fault.detail.error}`)
-          this.#trace(
-            () => `${process.name} call ${process.calls}: STRUCK ${fault.kind} ${JSON.stringify(fault.detail)}`,
-          )
-        },
-        ended: (process, end) => {
-          const why = end.kind === 'failed' ? `: ${describeError(end.error)}` : ''
-          this.#trace(() => `${process.name} ${end.kind} after ${process.calls} calls${why}`)
-          this.#rules.onLifeEnd(process, end)
-          this.#onLost(process.logged)
-        },
-      },
+      onlooker: this.#onlooker(),
     })
     const { disk, network } = this.#simulation
     this.#rules = new Rules({
@@ -141,10 +138,11 @@ class SeedRun {
       outputs: { topic: 'out', partitions: world.outputPartitions },
       transactionTimeoutMs: TRANSACTION_TIMEOUT_MS,
       pathOf: bug?.pathOf ?? ((path) => path),
+      directory: FIRST_DIRECTORY,
     })
     network.tap = new Wire(this.#rules, bug?.answers)
-    disk.onBegin = (process, operation, path) => this.#rules.onDiskCall(process, operation, path)
-    disk.onEffect = (process, operation, path, result) => this.#rules.onDisk(process, operation, path, result)
+    disk.onBegin = (process, call) => this.#rules.onDiskCall(process, call)
+    disk.onEffect = (process, call, result) => this.#rules.onDisk(process, call, result)
     if (options.events === true) this.#simulation.loop.onEvent = options.trace
   }
 
@@ -188,12 +186,43 @@ class SeedRun {
       errors: Object.fromEntries(this.#errors),
       cells: Object.fromEntries(this.#cells),
       looks: Object.fromEntries(this.#rules.looks),
+      moves: Object.fromEntries(this.#moves),
+    }
+  }
+
+  #onlooker(): Onlooker {
+    return {
+      joint: (process, { name, detail }) => {
+        if (name === 'completed-written') {
+          this.#checkpoints++
+          this.#writeLate()
+        }
+        this.#trace(() => `${process.name} ${name} ${JSON.stringify(detail)}`)
+        this.#rules.onJoint(process, name, detail)
+      },
+      started: (process, mode) => {
+        if (mode === 'fresh' && ++this.#fresh === 1) count(this.#struck, 'fresh-start')
+        this.#rules.onStart(process, mode)
+      },
+      struck: (fault, process) => {
+        count(this.#struck, fault.kind)
+        if (fault.kind === 'error-answer') count(this.#errors, `${fault.detail.api} ${fault.detail.error}`)
+        this.#trace(() => `${process.name} call ${process.calls}: STRUCK ${fault.kind} ${JSON.stringify(fault.detail)}`)
+      },
+      ended: (process, end) => {
+        const why = end.kind === 'failed' ? `: ${describeError(end.error)}` : ''
+        this.#trace(() => `${process.name} in ${process.directory} ${end.kind} after ${process.calls} calls${why}`)
+        this.#rules.onLifeEnd(process, end)
+        this.#mover.ended(process, end)
+        this.#onLost(process.logged)
+      },
     }
   }
 
   /** What a person would do who reads the error; undefined where there is nothing to do. */
   #afterFailure(error: Error): LifeChanges | undefined {
     if (!MillraceError.is(error)) return undefined
+    if (this.#mover.isRefusal(error)) return {}
     switch (error.code) {
       case 'FOREIGN_TRANSACTIONS':
         return this.#world.foreign ? { mode: 'fresh' } : undefined

@@ -13,6 +13,7 @@ export interface Totals {
   readonly errors: Record<string, number>
   readonly cells: Record<string, number>
   readonly looks: Record<string, number>
+  readonly moves: Record<string, number>
   readonly failed: SeedReport[]
 }
 
@@ -28,10 +29,12 @@ export function noTotals(): Totals {
     errors: {},
     cells: {},
     looks: {},
+    moves: {},
     failed: [],
   }
 }
 
+const COUNTED = ['struck', 'errors', 'cells', 'looks', 'moves'] as const
 export const CHECKPOINTS_MIN = 3
 
 export function addReport(totals: Totals, report: SeedReport): void {
@@ -41,7 +44,7 @@ export function addReport(totals: Totals, report: SeedReport): void {
   totals.crashes += report.crashes
   if (report.checkpoints < CHECKPOINTS_MIN) totals.fewCheckpoints++
   if (report.crashes === 0) totals.noCrash++
-  for (const name of ['struck', 'errors', 'cells', 'looks'] as const) addCounts(totals[name], report[name])
+  for (const name of COUNTED) addCounts(totals[name], report[name])
   if (report.breaches.length > 0) totals.failed.push(report)
 }
 
@@ -49,7 +52,7 @@ export function addTotals(totals: Totals, other: Totals): void {
   for (const name of ['seeds', 'events', 'checkpoints', 'crashes', 'fewCheckpoints', 'noCrash'] as const) {
     totals[name] += other[name]
   }
-  for (const name of ['struck', 'errors', 'cells', 'looks'] as const) addCounts(totals[name], other[name])
+  for (const name of COUNTED) addCounts(totals[name], other[name])
   totals.failed.push(...other.failed)
 }
 
@@ -71,6 +74,7 @@ export function describeTotals(totals: Totals): string {
     `errors that brokers were told to answer with:\n${list(totals.errors)}`,
     `steps of state machines:\n${list(totals.cells)}`,
     `looks of the rules:\n${list(totals.looks)}`,
+    `moves to another directory:\n${list(totals.moves)}`,
   ].join('\n')
 }
 

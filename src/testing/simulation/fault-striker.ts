@@ -6,11 +6,14 @@ import type { JointName } from '../../base/index.ts'
 import type { KafkaErrorName } from '../../broker/index.ts'
 import type { JobClient } from '../../stream/index.ts'
 import { OUTSIDE } from './event-loop.ts'
-import type { PlannedFault } from './run-plan.ts'
+import type { FaultKind, PlannedFault } from './run-plan.ts'
 import type { DiskFault } from './simulated-disk.ts'
 import type { NetworkFault } from './simulated-network.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 import type { Simulation } from './simulation.ts'
+
+/** Faults that are in how a life is started, and strike nobody while it goes on. */
+const OF_COMMANDS: readonly FaultKind[] = ['fresh-start', 'moves-house']
 
 /** How a process calls its storage for a record of the log. */
 const TO_THE_LOG = 'put log/'
@@ -37,7 +40,7 @@ export class FaultStriker {
     this.#simulation = simulation
     this.#topics = topics
     this.#clientOf = clientOf
-    this.#waiting = new Set(simulation.plan.faults.filter(({ kind }) => kind !== 'fresh-start'))
+    this.#waiting = new Set(simulation.plan.faults.filter(({ kind }) => !OF_COMMANDS.includes(kind)))
     simulation.network.fault = (process) => take(this.#networkFaults, process)
     simulation.disk.fault = (process) => take(this.#diskFaults, process)
   }
@@ -143,10 +146,10 @@ export class FaultStriker {
         return true
       case 'damaged-record':
         process.die()
-        return this.#damage(this.#lastRecord())
+        return this.#damage(this.#lastRecord(process.directory))
       case 'damaged-checkpoint':
         process.die()
-        return this.#damage(this.#lastCheckpoint(String(detail.part)))
+        return this.#damage(this.#lastCheckpoint(process.directory, String(detail.part)))
       default:
         return undefined
     }
@@ -241,21 +244,24 @@ export class FaultStriker {
     return true
   }
 
-  #lastRecord(): string | undefined {
-    const last = this.#simulation.disk.list('log').at(-1)
-    return last === undefined ? undefined : `log/${last}`
+  #lastRecord(directory: string): string | undefined {
+    const last = this.#simulation.disk.list(`${directory}/log`).at(-1)
+    return last === undefined ? undefined : `${directory}/log/${last}`
   }
 
-  #lastCheckpoint(part: string): string | undefined {
-    const numbered = this.#simulation.disk
-      .list('')
+  /** Where the directory has none yet: the one that the command begins at. */
+  #lastCheckpoint(directory: string, part: string): string | undefined {
+    const { disk, savepoint } = this.#simulation
+    const numbered = disk
+      .list(directory)
       .flatMap((name) => {
         const match = /^chk-(\d+)-/.exec(name)
         return match === null ? [] : [{ name, number: Number(match[1]) }]
       })
       .sort((left, right) => left.number - right.number)
     const last = numbered.at(-1)
-    return last === undefined ? undefined : `${last.name}/${part}`
+    const folder = last === undefined ? savepoint : `${directory}/${last.name}`
+    return folder === undefined ? undefined : `${folder}/${part}`
   }
 
   #count(what: string): number {

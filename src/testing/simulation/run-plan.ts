@@ -31,6 +31,7 @@ export const FAULT_KINDS = [
   'damaged-record',
   'damaged-checkpoint',
   'fresh-start',
+  'moves-house',
   'parallelism',
 ] as const
 
@@ -81,6 +82,9 @@ const FREQUENT: readonly JointName[] = [
 ]
 const PASSED: readonly JointName[] = JOINTS.filter((name) => name !== 'record-before-link')
 const CALLS_MAX = 3_000
+const CALLS_OF_START_MAX = 300
+/** One that is refused, and one that settles. */
+const LIVES_OF_A_MOVE = 2
 const LIVES_MAX = 4
 const FAULTS_MAX = 12
 
@@ -89,7 +93,7 @@ export function makePlan(seed: number, options: PlanOptions): RunPlan {
   const lives = 1 + dice.below(LIVES_MAX)
   const kinds = someKinds(
     dice,
-    options.kinds.filter((kind) => kind !== 'parallelism'),
+    options.kinds.filter((kind) => kind !== 'parallelism' && kind !== 'moves-house'),
   )
   const faults: PlannedFault[] = []
   if (kinds.includes('crash')) {
@@ -103,15 +107,37 @@ export function makePlan(seed: number, options: PlanOptions): RunPlan {
   }
   const parallelism = Array.from({ length: lives + 1 }, () => dice.between(1, options.parallelismMax))
   const sameParallelism = !options.kinds.includes('parallelism')
+  const nodes = dice.chance(0.5) ? 3 : 1
+  const transactionVersion = dice.chance(0.5) ? 2 : 1
+  const tolerableFailedCheckpoints = dice.pick([0, 1, 2, 3])
+  const moves = options.kinds.includes('moves-house') && dice.chance(0.33) ? dice.pick([1, 1, 2]) : 0
+  for (let n = 0; n < moves; n++) faults.push(...planMove(dice, lives))
   return {
     seed,
-    lives,
-    nodes: dice.chance(0.5) ? 3 : 1,
-    transactionVersion: dice.chance(0.5) ? 2 : 1,
+    lives: lives + LIVES_OF_A_MOVE * moves,
+    nodes,
+    transactionVersion,
     parallelism: sameParallelism ? parallelism.slice(0, 1) : parallelism,
-    tolerableFailedCheckpoints: dice.pick([0, 1, 2, 3]),
+    tolerableFailedCheckpoints,
     faults,
   }
+}
+
+/** Mostly early; whoever moves has lived before, and may die on the way or when all is done. */
+function planMove(dice: Dice, lives: number): PlannedFault[] {
+  const life = dice.pick([2, 2, dice.between(2, lives + 1)])
+  const move: PlannedFault = {
+    kind: 'moves-house',
+    life,
+    moment: { kind: 'call', nth: 1 },
+    detail: detailOf('moves-house', dice),
+  }
+  const crashes = Array.from({ length: dice.below(3) }, (): PlannedFault => {
+    const start: Moment = { kind: 'call', nth: Math.floor(CALLS_OF_START_MAX ** dice.next()) }
+    const moment = dice.chance(0.5) ? start : pickMoment(dice, 'crash')
+    return { kind: 'crash', life: life + dice.below(LIVES_OF_A_MOVE + 2), moment, detail: {} }
+  })
+  return [move, ...crashes]
 }
 
 /** In a third of the runs few kinds and those again and again: what one kind undoes another may never show. */
@@ -176,6 +202,13 @@ function detailOf(kind: FaultKind, dice: Dice): Readonly<Record<string, string |
       return { which: dice.chance(0.5) ? -1 : dice.below(6) }
     case 'damaged-checkpoint':
       return { part: dice.pick(['state', '_metadata']) }
+    case 'moves-house':
+      return {
+        to: dice.pick(['new', 'new', 'own']),
+        from: dice.pick(['last', 'left-over']),
+        settled: dice.pick(['stop', 'stop', 'kill']),
+        ms: dice.between(10, 350),
+      }
     default:
       return {}
   }

@@ -27,6 +27,7 @@ const NOT_FOR_ANY_JOB = [
   'damaged-record',
   'damaged-checkpoint',
   'fresh-start',
+  'moves-house',
 ] as const
 
 /** What may happen to a job that must come through by itself; docs/simulation.md says what each is. */

@@ -1,6 +1,7 @@
 /**
- * The disk of a simulation as the Storage of each process. What resolved is durable. What was under way when its process died
- * may have happened or not; a new object that nobody was told of may lie there torn. A conditional put happens whole or not at all.
+ * The disk of a simulation as the Storage of each process, of any directory on it. What resolved is durable. What was under way
+ * when its process died may have happened or not; a new object that nobody was told of may lie there torn. A conditional put
+ * happens whole or not at all.
  */
 import { MillraceError, type Storage } from '../../base/index.ts'
 import type { Dice } from './dice.ts'
@@ -8,6 +9,14 @@ import { type EventLoop, OUTSIDE } from './event-loop.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 
 export type DiskOperation = 'read' | 'list' | 'write' | 'put' | 'remove'
+
+export interface DiskCall {
+  readonly operation: DiskOperation
+  /** Of the storage that was called. */
+  readonly directory: string
+  /** Within it. */
+  readonly path: string
+}
 
 export interface DiskFault {
   /** Fails before it did anything, or after; absent: it does not fail. */
@@ -22,17 +31,15 @@ interface UnderWay {
   lost: boolean
 }
 
-const LOCATION = 'simulated-disk'
-
 export class SimulatedDisk {
+  /** By directory and path: `job/log/0000000001`. */
   readonly objects: Map<string, Buffer> = new Map()
   /** Asked at each operation. */
-  fault: (process: SimulatedProcess, operation: DiskOperation, path: string) => DiskFault | undefined = () => undefined
+  fault: (process: SimulatedProcess) => DiskFault | undefined = () => undefined
   /** Told when an operation begins. */
-  onBegin: (process: SimulatedProcess, operation: DiskOperation, path: string) => void = () => undefined
+  onBegin: (process: SimulatedProcess, call: DiskCall) => void = () => undefined
   /** Told when an operation has its effect, before the process is. */
-  onEffect: (process: SimulatedProcess, operation: DiskOperation, path: string, result: unknown) => void = () =>
-    undefined
+  onEffect: (process: SimulatedProcess, call: DiskCall, result: unknown) => void = () => undefined
   readonly #loop: EventLoop
   readonly #dice: Dice
 
@@ -41,34 +48,38 @@ export class SimulatedDisk {
     this.#dice = dice
   }
 
-  storageOf(process: SimulatedProcess): Storage {
-    const storage: Storage = {
-      location: LOCATION,
-      read: (path) => this.#do(process, 'read', path, () => this.objects.get(path)),
-      list: (folder) => this.#do(process, 'list', folder, () => this.list(folder)),
+  storageOf(process: SimulatedProcess, directory: string): Storage {
+    const at = (path: string): string => (path === '' ? directory : `${directory}/${path}`)
+    const run = <T>(operation: DiskOperation, path: string, effect: (torn: boolean) => T): Promise<T> =>
+      this.#do(process, { operation, directory, path }, effect)
+    const whole = (content: Uint8Array | readonly Uint8Array[]): Buffer =>
+      content instanceof Uint8Array ? Buffer.from(content) : Buffer.concat(content)
+    return {
+      location: directory,
+      read: (path) => run('read', path, () => this.objects.get(at(path))),
+      list: (folder) => run('list', folder, () => this.list(at(folder))),
       write: (path, content) => {
-        const whole = content instanceof Uint8Array ? Buffer.from(content) : Buffer.concat(content)
-        return this.#do(process, 'write', path, () => void this.objects.set(path, whole))
+        const bytes = whole(content)
+        return run('write', path, () => void this.objects.set(at(path), bytes))
       },
       writeNew: (path, content) => {
-        const whole = content instanceof Uint8Array ? Buffer.from(content) : Buffer.concat(content)
-        return this.#do(process, 'write', path, (torn) => {
-          this.objects.set(path, torn ? whole.subarray(0, whole.length >> 1) : whole)
+        const bytes = whole(content)
+        return run('write', path, (torn) => {
+          this.objects.set(at(path), torn ? bytes.subarray(0, bytes.length >> 1) : bytes)
         })
       },
-      putIfAbsent: (path, bytes) => {
-        const whole = Buffer.from(bytes)
-        return this.#do(process, 'put', path, () => {
-          if (this.objects.has(path)) return 'exists'
-          this.objects.set(path, whole)
+      putIfAbsent: (path, content) => {
+        const bytes = Buffer.from(content)
+        return run('put', path, () => {
+          if (this.objects.has(at(path))) return 'exists'
+          this.objects.set(at(path), bytes)
           return 'created'
         })
       },
-      remove: (path) => this.#do(process, 'remove', path, () => this.remove(path)),
+      remove: (path) => run('remove', path, () => this.remove(at(path))),
       // A second process is on another machine, where the lock of the first is not seen: safety must not rest on it.
-      lock: (name) => this.#do(process, 'read', name, () => ({ release: async () => undefined })),
+      lock: (name) => run('read', name, () => ({ release: async () => undefined })),
     }
-    return storage
   }
 
   list(folder: string): string[] {
@@ -86,23 +97,23 @@ export class SimulatedDisk {
     }
   }
 
-  #do<T>(process: SimulatedProcess, operation: DiskOperation, path: string, effect: (torn: boolean) => T): Promise<T> {
+  #do<T>(process: SimulatedProcess, call: DiskCall, effect: (torn: boolean) => T): Promise<T> {
     return new Promise((resolve, reject) => {
-      if (!process.called(`${operation} ${path}`)) return
-      process.whenAwake(() => this.#begin(process, operation, path, effect, resolve, reject))
+      if (!process.called(`${call.operation} ${call.path}`)) return
+      process.whenAwake(() => this.#begin(process, call, effect, resolve, reject))
     })
   }
 
   #begin<T>(
     process: SimulatedProcess,
-    operation: DiskOperation,
-    path: string,
+    call: DiskCall,
     effect: (torn: boolean) => T,
     resolve: (value: T) => void,
     reject: (error: Error) => void,
   ): void {
-    this.onBegin(process, operation, path)
-    const { fails, extraMs = 0 } = this.fault(process, operation, path) ?? {}
+    const { operation, directory, path } = call
+    this.onBegin(process, call)
+    const { fails, extraMs = 0 } = this.fault(process) ?? {}
     const underWay: UnderWay = { operation, torn: false, lost: false }
     const onDeath = (): void => this.#die(underWay)
     process.onDeath.push(onDeath)
@@ -113,11 +124,11 @@ export class SimulatedDisk {
       if (at >= 0) process.onDeath.splice(at, 1)
       if (underWay.lost) return
       const result = fails === 'before' ? undefined : effect(underWay.torn)
-      if (fails !== 'before') this.onEffect(process, operation, path, result)
+      if (fails !== 'before') this.onEffect(process, call, result)
       this.#loop.after(this.#dice.next() * 0.1, process, `disk: ${operation} is done`, () => {
         if (!process.called(`${operation} ${path} is done`)) return
         if (fails === undefined) resolve(result as T)
-        else reject(new MillraceError('STORAGE_FAILED', `could not ${operation} ${LOCATION}/${path}, as planned`))
+        else reject(new MillraceError('STORAGE_FAILED', `could not ${operation} ${directory}/${path}, as planned`))
       })
     })
   }

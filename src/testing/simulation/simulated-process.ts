@@ -22,6 +22,8 @@ export interface ProcessOptions {
   readonly name: string
   /** The how manieth life of the job it is, from 1. */
   readonly life: number
+  /** The job's own. */
+  readonly directory: string
   readonly loop: EventLoop
   readonly disk: SimulatedDisk
   readonly network: SimulatedNetwork
@@ -33,6 +35,7 @@ export interface ProcessOptions {
 export class SimulatedProcess implements EventOwner {
   readonly name: string
   readonly life: number
+  readonly directory: string
   readonly ports: RuntimePorts
   readonly storage: Storage
   /** Calls and deliveries so far. */
@@ -49,7 +52,8 @@ export class SimulatedProcess implements EventOwner {
     this.#options = options
     this.name = options.name
     this.life = options.life
-    this.storage = options.disk.storageOf(this)
+    this.directory = options.directory
+    this.storage = options.disk.storageOf(this, options.directory)
     this.ports = {
       clock: this.#clock(options.loop),
       random: new SeededRandom(options.seed),

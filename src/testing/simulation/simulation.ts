@@ -30,6 +30,26 @@ export interface Life {
   readonly end: LifeEnd
 }
 
+/** What a life is started with; a supervisor repeats it for ever. */
+export interface Command {
+  readonly directory: string
+  /** The folder to begin at, by its path on the disk. */
+  readonly savepoint?: string
+  /** A person stops the job, or kills it, so long after it was started. */
+  readonly ends?: { readonly afterMs: number; readonly by: 'stop' | 'kill' }
+}
+
+/** Who says what the next life is started with. */
+export interface Commander {
+  /**
+   * `standStill`: ends all processes of the job that sleep, and lasts until nothing of them is under way any more. Whoever gives another
+   * directory, or another point to begin at, waits for it first.
+   */
+  next(life: number, mode: StartOptions['mode'], standStill: () => Promise<void>): Promise<Command>
+  /** Something is to be done although the job has finished. */
+  readonly goesOn: boolean
+}
+
 /** What looks on, and may say how a life goes on. */
 export interface Onlooker {
   started?(process: SimulatedProcess, mode: StartOptions['mode']): void
@@ -54,6 +74,10 @@ export interface SimulationOptions {
   readonly markerDelayMs?: number
   /** Between the job and its storage, for tests of the simulation itself. */
   readonly wrap?: (process: SimulatedProcess) => SimulatedProcess['storage']
+  /** The same for what lies elsewhere, by its path. */
+  readonly wrapElsewhere?: (storage: SimulatedProcess['storage'], path: string) => SimulatedProcess['storage']
+  /** Default: the same command for ever. */
+  readonly commander?: Commander
 }
 
 /** How the command of the next life differs. */
@@ -62,6 +86,10 @@ export interface LifeChanges {
   readonly mode?: StartOptions['mode']
 }
 
+/** Where the job lives as long as nobody says otherwise. */
+export const FIRST_DIRECTORY = 'job'
+/** Longer than any request, answer or write is under way. */
+const STILL_MS = 10_000
 /** Lives after those that were planned; more mean that the job never comes to its end. */
 const FURTHER_LIVES_MAX = 8
 const EVENTS_MAX = 400_000
@@ -87,6 +115,7 @@ export class Simulation {
   }[] = []
   readonly #clients: Map<SimulatedProcess, JobClient> = new Map()
   #changes: LifeChanges = {}
+  #command: Command = { directory: FIRST_DIRECTORY }
   #over = false
 
   constructor(options: SimulationOptions) {
@@ -110,6 +139,11 @@ export class Simulation {
 
   get hash(): string {
     return this.loop.hash
+  }
+
+  /** Where the present command begins. */
+  get savepoint(): string | undefined {
+    return this.#command.savepoint
   }
 
   /** The ports of whoever is no part of the job: nothing happens to them. */
@@ -188,8 +222,8 @@ export class Simulation {
       const inPeace = number > lives
       if (inPeace) this.#striker.heal()
       const end = await this.#live(number)
-      if (end.kind === 'finished') return this.#aftermath()
-      if (end.kind === 'already-finished') return this.#aftermath()
+      const finished = end.kind === 'finished' || end.kind === 'already-finished'
+      if (finished && this.#options.commander?.goesOn !== true) return this.#aftermath()
       this.#changes = {}
       if (end.kind !== 'failed') continue
       const changes = this.#options.afterFailure?.(end.error, this)
@@ -207,16 +241,19 @@ export class Simulation {
 
   /** One process, from its start to its end, its death or its sleep. */
   async #live(life: number): Promise<LifeEnd> {
+    const mode = this.#changes.mode ?? (this.#striker.startsFresh(life) ? 'fresh' : 'resume')
+    const { commander } = this.#options
+    if (commander !== undefined) this.#command = await commander.next(life, mode, () => this.#standStill())
     const process = new SimulatedProcess({
       name: `life ${life}`,
       life,
+      directory: this.#command.directory,
       loop: this.loop,
       disk: this.disk,
       network: this.network,
       seed: this.plan.seed * 1_000 + life,
       called: this.#called,
     })
-    const mode = this.#changes.mode ?? (this.#striker.startsFresh(life) ? 'fresh' : 'resume')
     this.#options.onlooker?.started?.(process, mode)
     const ended = this.#start(process, mode)
     const died = new Promise<LifeEnd>((resolve) => process.onDeath.push(() => resolve({ kind: 'died' })))
@@ -240,22 +277,29 @@ export class Simulation {
     const { plan } = this
     const parallelism = plan.parallelism[process.life - 1] ?? plan.parallelism.at(-1) ?? 1
     const changes = this.#changes.configuration
+    const { savepoint, ends } = this.#command
+    const { wrap, wrapElsewhere } = this.#options
     return new Promise((resolve) => {
       this.loop.after(0, process, 'a process starts', () => {
         startJob(this.#options.job(this, process), {
           parallelism,
           args: { brokers: this.broker.bootstrapServers, ...this.#options.args },
           ports: process.ports,
-          storage: this.#options.wrap?.(process) ?? process.storage,
+          storage: wrap?.(process) ?? process.storage,
+          openStorage: (path) => {
+            const storage = this.disk.storageOf(process, path)
+            return wrapElsewhere?.(storage, path) ?? storage
+          },
           configuration: {
             'execution.checkpointing.tolerable-failed-checkpoints': plan.tolerableFailedCheckpoints,
             ...this.#options.configuration,
             ...changes,
           },
-          start: { mode },
+          start: mode === 'fresh' || savepoint === undefined ? { mode } : { mode: 'savepoint', savepoint },
         })
           .then((client) => {
             this.#clients.set(process, client)
+            if (ends !== undefined) this.#end(ends, process, client)
             return client.result()
           })
           .then(
@@ -265,6 +309,18 @@ export class Simulation {
           )
       })
     })
+  }
+
+  #end({ afterMs, by }: NonNullable<Command['ends']>, process: SimulatedProcess, client: JobClient): void {
+    this.loop.after(afterMs, process, `${by} by a person`, () => {
+      if (by === 'kill') process.die()
+      else void client.stop().catch(() => undefined)
+    })
+  }
+
+  async #standStill(): Promise<void> {
+    for (const { process } of this.#sleepers.splice(0)) process.die()
+    await outsideClock(this.loop, OUTSIDE).sleep(STILL_MS)
   }
 
   /**
