@@ -8,7 +8,8 @@ import { SystemClock, SystemRandom, silentLogger, TcpNetwork } from '../base/ind
 import { KafkaAdmin, KafkaCluster, Producer, parseClusterOptions, parseProducerOptions } from '../kafka/index.ts'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
-const LIFE_MS = 30_000
+/** For a process that hangs. */
+const LIFE_MS = 100_000
 
 const children: ChildProcess[] = []
 after(() => {
@@ -27,13 +28,16 @@ function broker(...options: string[]): Run {
   children.push(child)
   const bound = setTimeout(() => child.kill('SIGKILL'), LIFE_MS)
   let [stdout, stderr] = ['', '']
-  const address = new Promise<string>((resolve) => {
+  const address = new Promise<string>((resolve, reject) => {
     child.stdout.setEncoding('utf8').on('data', (text: string) => {
       stdout += text
       const found = /at (\S+);/.exec(stdout)?.[1]
       if (found !== undefined) resolve(found)
     })
+    child.once('close', () => reject(new Error(`the broker ended before it listened: ${stdout}${stderr}`)))
   })
+  // Those that are to be refused have none.
+  address.catch(() => undefined)
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })

@@ -61,11 +61,13 @@ export async function brokerCommand(command: BrokerCommand): Promise<number> {
     topics,
   })
   const listener = await broker.listen({ host, port })
-  process.stdout.write(`millrace: a Kafka in memory at ${listener.bootstrapServers}; Ctrl-C ends it\n`)
-  await new Promise<void>((resolve) => {
+  // Whoever reads where it is may end it at once.
+  const asked = new Promise<void>((resolve) => {
     process.once('SIGINT', () => resolve())
     process.once('SIGTERM', () => resolve())
   })
+  process.stdout.write(`millrace: a Kafka in memory at ${listener.bootstrapServers}; Ctrl-C ends it\n`)
+  await asked
   await broker.close()
   return 0
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -11,7 +11,11 @@ import { fileURLToPath } from 'node:url'
 
 const MAIN = fileURLToPath(new URL('./main.ts', import.meta.url))
 const JOB = fileURLToPath(new URL('./endless-job.fixture.ts', import.meta.url))
-const LIFE_MS = 60_000
+/** For a process that hangs. */
+const LIFE_MS = 100_000
+
+/** Of the job's; so many take the processor for about a second. */
+const LINES = 40
 
 const folder = mkdtempSync(join(tmpdir(), 'millrace-cli-'))
 after(() => rmSync(folder, { recursive: true, force: true }))
@@ -19,14 +23,19 @@ after(() => rmSync(folder, { recursive: true, force: true }))
 interface Run {
   readonly child: ChildProcess
   readonly stderr: () => string
+  /** Lines that it has printed. */
+  readonly printed: () => number
   readonly ended: Promise<number | null>
 }
 
 function run(name: string, options: readonly string[]): Run {
   const where = ['-D', `execution.checkpointing.dir=${join(folder, name)}`, '-D', 'execution.checkpointing.interval=50']
   const args = ['--conditions=millrace-source', MAIN, 'run', JOB, ...where, ...options]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] })
-  let stderr = ''
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] })
+  let [stderr, printed] = ['', 0]
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    printed += text.split('\n').length - 1
+  })
   child.stderr.setEncoding('utf8').on('data', (text: string) => {
     stderr += text
   })
@@ -35,28 +44,26 @@ function run(name: string, options: readonly string[]): Run {
     clearTimeout(bound)
     return code as number | null
   })
-  return { child, stderr: () => stderr, ended }
+  return { child, stderr: () => stderr, printed: () => printed, ended }
 }
 
-/** Until the job runs: its log has records of completed checkpoints. */
-async function running(name: string): Promise<void> {
-  for (let waited = 0; waited < LIFE_MS; waited += 20) {
-    try {
-      if (readdirSync(join(folder, name, 'endless', 'log')).length >= 3) return
-    } catch {
-      // Not made yet.
-    }
-    await sleep(20)
+/** Until the job runs, its log has records of completed checkpoints, and it has printed so many lines. */
+async function running(name: string, { printed, stderr }: Run, lines = 0): Promise<void> {
+  const records = (): number => {
+    const log = join(folder, name, 'endless', 'log')
+    return existsSync(log) ? readdirSync(log).length : 0
   }
-  assert.fail('no checkpoint was completed')
+  for (const beganMs = performance.now(); records() < 3 || printed() < lines; await sleep(20)) {
+    const late = performance.now() - beganMs > LIFE_MS
+    assert.ok(!late, `${records()} records in its log, ${printed()} lines of ${lines} printed: ${stderr()}`)
+  }
 }
 
 test('SIGTERM ends a job with exit code 0 and leaves its CPU and heap profile', async () => {
   const profiles = join(folder, 'made', 'for-it')
   const job = run('profiled', ['--cpu-prof', '--heap-prof', '--prof-dir', profiles])
-  await running('profiled')
-  // The samplers look every millisecond and every half megabyte: what the job does must last a while to be seen by both.
-  await sleep(500)
+  // The samplers look every millisecond and every half megabyte: what the job does must be much to be seen by both.
+  await running('profiled', job, LINES)
   job.child.kill('SIGTERM')
   assert.equal(await job.ended, 0, job.stderr())
   const files = readdirSync(profiles).sort()
@@ -77,11 +84,11 @@ test('SIGTERM ends a job with exit code 0 and leaves its CPU and heap profile', 
 
 test('Ctrl-C that arrives twice at once, as under npx, is one wish', async () => {
   const job = run('twice', ['--quiet'])
-  await running('twice')
-  job.child.kill('SIGINT')
-  await sleep(20)
-  job.child.kill('SIGINT')
+  await running('twice', job)
+  // In one go, as whoever sleeps between the two may be kept for long. The system may make one of two that are the same.
+  for (const signal of ['SIGINT', 'SIGINT', 'SIGTERM'] as const) job.child.kill(signal)
   assert.equal(await job.ended, 0, job.stderr())
+  assert.equal(job.stderr().match(/taking a last checkpoint/g)?.length, 1, job.stderr())
   assert.match(job.stderr(), /stopped with a last checkpoint/)
 })
 

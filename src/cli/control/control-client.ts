@@ -3,8 +3,8 @@ import { connect } from 'node:net'
 import { MillraceError } from '../../base/index.ts'
 import { type Answer, type Ask, decodeAnswer, encodeAsk } from './control-messages.ts'
 
-/** A process that lives answers a question about itself at once; one that is stopped (SIGSTOP) does not. */
-const STATUS_TIMEOUT_MS = 3_000
+/** A process that lives answers a question about itself at once, or as soon as a busy machine lets it; one that is stopped (SIGSTOP) does not. */
+const STATUS_TIMEOUT_MS = 10_000
 
 /**
  * Undefined when nobody listens there. A wish is answered when it is carried out, however long that takes. Rejects with

@@ -22,8 +22,8 @@ const LIFE_MS = { least: 2_000, most: 4_000 }
 /** A life in which nothing was committed lasts longer, so that a slow machine gets on too. */
 const FRUITLESS_LIFE_MS = 20_000
 /** So long nothing may be committed after the generator has ended. */
-const STANDSTILL_MS = 15_000
-const STOP_MS = 15_000
+const STANDSTILL_MS = 60_000
+const STOP_MS = 60_000
 /** A job that ends by itself so often in a row, without committing anything, will not get better. */
 const OWN_ENDS_MAX = 3
 /** npx passes a Ctrl-C on that the terminal has sent here already. */

@@ -62,7 +62,8 @@ export function parsed(text: string, out: Collector<Order>): void {
 
 function endWithParent(folder: string): void {
   process.stdin.on('end', () => {
-    rmSync(folder, { recursive: true, force: true })
+    // A checkpoint that is being written may put a file into a folder that is just being removed.
+    rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
     process.exit(1)
   })
   process.stdin.on('error', () => process.exit(1))
