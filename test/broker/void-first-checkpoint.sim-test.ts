@@ -24,7 +24,7 @@ import { MortalLife } from './mortal-ports.ts'
 
 const PARTITIONS = 2
 const RECORDS_PER_BATCH = 10
-const PATIENCE_MS = 10_000
+const PATIENCE_MS = 60_000
 
 /**
  * How a life that has read everything ends: its checkpoint completes and is then void, it dies without one, or it is stopped;

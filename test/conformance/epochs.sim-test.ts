@@ -5,7 +5,9 @@ import { EmbeddedBroker } from '../../src/broker/index.ts'
 import { transactionsOverTheLastEpoch } from './epochs.ts'
 
 for (const transactionVersion of [1, 2] as const) {
-  test(`when the epochs are used up, transactions of version ${transactionVersion} go on under another producer id`, async () => {
+  test(`when the epochs are used up, transactions of version ${transactionVersion} go on under another producer id`, {
+    timeout: 600_000,
+  }, async () => {
     const options = { clock: new SystemClock(), random: new SystemRandom(), nodes: 1, transactionVersion }
     const broker = new EmbeddedBroker(options)
     const { bootstrapServers, network } = broker

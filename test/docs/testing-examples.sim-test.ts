@@ -8,7 +8,8 @@ import { test } from 'node:test'
 import { codeBlocksOf } from '../package/code-blocks.ts'
 import { ROOT } from '../rules/source-files.ts'
 
-const LIFE_MS = 60_000
+/** For a program that hangs. */
+const LIFE_MS = 200_000
 const PROGRAMS = ['docs/testing.md', 'docs/embedded-broker.md', 'docs/simulation.md', 'docs/state.md']
   .flatMap(codeBlocksOf)
   .filter(({ language }) => language === 'ts')
@@ -19,7 +20,7 @@ test('the pages show programs', () => {
 })
 
 for (const { path, line, text } of PROGRAMS) {
-  test(`the program in line ${line} of ${path} passes`, async () => {
+  test(`the program in line ${line} of ${path} passes`, { timeout: LIFE_MS + 30_000 }, async () => {
     // Below the package, so that it finds it by its name.
     const cache = join(ROOT, '.cache')
     mkdirSync(cache, { recursive: true })

@@ -8,7 +8,7 @@ const job: JobDefinition = defineJob('file-job', (env, params) => {
   env
     .fromSource(fileSource(world, params.get('records', 1_000)), WatermarkStrategy.noWatermarks(), 'in')
     .uid('in')
-    .map(slowly(params.get('records-per-checkpoint', 500), 1))
+    .map(slowly(params.get('records-per-checkpoint', 500), 10))
     .uid('slow')
     .keyBy(({ key }) => String(key))
     .process(new RunningCount())

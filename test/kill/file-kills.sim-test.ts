@@ -23,7 +23,9 @@ import { JobScene } from './job-scene.ts'
 import { JointCounts } from './joint-counts.ts'
 
 const LONG = process.env.MILLRACE_LONG === '1'
-const RECORDS = LONG ? 600_000 : 16_000
+/** So many that a life cannot come to their end while a checkpoint takes seconds: see `slowly`. */
+const RECORDS = LONG ? 600_000 : 32_000
+const RECORDS_PER_CHECKPOINT = LONG ? 100 : 30
 const FEW: readonly Death[] = [
   { joint: 'flushed', nth: 3 },
   { joint: 'completed-written', nth: 2 },
@@ -83,7 +85,7 @@ function sceneOf(counts?: JointCounts): { readonly scene: JobScene; readonly wor
     parallelism: 4,
     threads: 2,
     configuration: THREAD_SETTINGS,
-    parameters: { records: RECORDS, 'records-per-checkpoint': 100 },
+    parameters: { records: RECORDS, 'records-per-checkpoint': RECORDS_PER_CHECKPOINT },
   })
   return { scene, world: new FileWorld(join(scene.root, 'world')) }
 }
