@@ -6,13 +6,13 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { joint } from './joint.ts'
 import { MillraceError } from './millrace-error.ts'
 import { socketPath } from './socket-path.ts'
-import type { Storage, StorageLock } from './storage.ts'
+import type { StagedBytes, Storage, StorageLock } from './storage.ts'
 
 /** Written at a time. */
 const CHUNK_BYTES = 1024 * 1024
@@ -86,32 +86,46 @@ export class DirectoryStorage implements Storage {
     }
   }
 
-  async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
+  async stage(folder: string, bytes: Uint8Array): Promise<StagedFile> {
+    try {
+      const at = this.#at(folder)
+      const directory = this.#directory(at)
+      await directory.made
+      const [temporary] = await Promise.all([this.#writeTemporary(join(at, 'staged'), bytes), directory.durable])
+      return new StagedFile(temporary)
+    } catch (error) {
+      throw this.#failed('write into', folder, error)
+    }
+  }
+
+  async putIfAbsent(path: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'> {
+    const file = staged instanceof StagedFile ? staged : await this.stage(dirname(path), bytes)
     try {
       const target = this.#at(path)
-      const directory = this.#directory(dirname(target))
-      await directory.durable
-      const temporary = await this.#writeTemporary(target, bytes)
       joint('record-before-link', { path })
       try {
-        await link(temporary, target)
+        await link(file.path, target)
       } catch (error) {
-        await unlink(temporary)
+        await file.discard()
         if (!isCode(error, 'EEXIST')) throw error
         return 'exists'
       }
-      await Promise.all([unlink(temporary), syncDirectory(dirname(target))])
+      await Promise.all([file.discard(), syncDirectory(dirname(target))])
       return 'created'
     } catch (error) {
       throw this.#failed('create', path, error)
     }
   }
 
+  expect(folder: string): void {
+    this.#directory(this.#at(folder))
+  }
+
   async remove(path: string): Promise<void> {
     try {
       const target = this.#at(path)
       await rm(target, { recursive: true, force: true })
-      this.#known.clear()
+      this.#forget(target)
       await syncDirectory(dirname(target))
     } catch (error) {
       if (isCode(error, 'ENOENT')) return
@@ -164,12 +178,32 @@ export class DirectoryStorage implements Storage {
     return directory
   }
 
+  /** What is removed is not there the next time; what is not below it stays known. */
+  #forget(removed: string): void {
+    for (const known of this.#known.keys()) {
+      if (known === removed || known.startsWith(`${removed}/`)) this.#known.delete(known)
+    }
+  }
+
   #failed(verb: string, path: string, error: unknown): MillraceError {
     if (MillraceError.is(error)) return error
     return new MillraceError('STORAGE_FAILED', `could not ${verb} ${this.#at(path)}`, {
       cause: error,
       next: 'Nothing that was reported as stored is affected; check the disk and the permissions of this path.',
     })
+  }
+}
+
+/** A file that has a temporary name only. */
+class StagedFile implements StagedBytes {
+  readonly path: string
+
+  constructor(path: string) {
+    this.path = path
+  }
+
+  discard(): Promise<void> {
+    return rm(this.path, { force: true })
   }
 }
 

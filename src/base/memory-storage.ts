@@ -2,7 +2,7 @@
  * Storage in memory, for environments made by hand without a directory and for tests. It ends with the process, and so does
  * whatever was stored: a job on it has no exactly-once beyond its own process.
  */
-import type { Storage, StorageLock } from './storage.ts'
+import type { StagedBytes, Storage, StorageLock } from './storage.ts'
 
 export class MemoryStorage implements Storage {
   readonly location: string = 'memory'
@@ -30,10 +30,18 @@ export class MemoryStorage implements Storage {
     return this.write(path, content)
   }
 
+  async stage(): Promise<StagedBytes> {
+    return { discard: async () => undefined }
+  }
+
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
     if (this.#objects.has(path)) return 'exists'
     this.#objects.set(path, Buffer.from(bytes))
     return 'created'
+  }
+
+  expect(): void {
+    // There are no folders.
   }
 
   async remove(path: string): Promise<void> {

@@ -9,6 +9,12 @@ export interface StorageLock {
   release(): Promise<void>
 }
 
+/** Bytes that `Storage.stage` made durable. */
+export interface StagedBytes {
+  /** When they are not to be put after all. Idempotent; nothing happens once they are put. */
+  discard(): Promise<void>
+}
+
 export interface Storage {
   /** For messages: where this storage is. */
   readonly location: string
@@ -26,8 +32,18 @@ export interface Storage {
    * after a crash; in turn it may be cheaper than `write`. The pieces are not touched until it resolves.
    */
   writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>
-  /** Writes the object only if there is none: exactly one of several concurrent writers is told 'created'. */
-  putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>
+  /**
+   * Makes bytes durable that are to be put into this folder, so that putting them, which somebody waits for, has less left to do. Nobody sees
+   * them before.
+   */
+  stage(folder: string, bytes: Uint8Array): Promise<StagedBytes>
+  /**
+   * Writes the object only if there is none: exactly one of several concurrent writers is told 'created'. `staged`: what `stage` answered
+   * for these bytes and this folder; it is used up.
+   */
+  putIfAbsent(path: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'>
+  /** Begins to make ready a folder that is about to be written to. It cannot fail: writing does, if it must. */
+  expect(folder: string): void
   /** Removes an object, or a folder with all below it; nothing happens when it is absent. */
   remove(path: string): Promise<void>
   /**

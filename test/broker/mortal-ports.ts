@@ -93,7 +93,9 @@ export class MortalLife {
       list: (folder) => call(() => real.list(folder)),
       write: (path, bytes) => call(() => real.write(path, bytes)),
       writeNew: (path, bytes) => call(() => real.writeNew(path, bytes)),
-      putIfAbsent: (path, bytes) => call(() => real.putIfAbsent(path, bytes)),
+      stage: (folder, bytes) => call(() => real.stage(folder, bytes)),
+      putIfAbsent: (path, bytes, staged) => call(() => real.putIfAbsent(path, bytes, staged)),
+      expect: (folder) => real.expect(folder),
       remove: (path) => call(() => real.remove(path)),
       lock: async (name) => {
         const lock = await call(() => real.lock(name))

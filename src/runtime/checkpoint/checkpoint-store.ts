@@ -26,25 +26,37 @@ export class CheckpointStore {
     this.#clock = clock
   }
 
-  /** Resolves when the checkpoint is durable. However large it is, nothing else on this thread waits for it. */
-  async write(content: CheckpointContent): Promise<StoredCheckpoint> {
-    const folder = `chk-${content.checkpoint}-${content.attempt}`
-    const { checkpoint } = content
-    const pieces = content.parts.map((part) => part.bytes)
-    // At once, and in any order: neither counts before the log says that the checkpoint completed.
-    const [, metadata] = await both(
-      this.#storage.writeNew(`${folder}/state`, pieces).then(() => joint('snapshot-written', { checkpoint })),
-      this.#writeMetadata(folder, content, pieces),
-    )
-    const stateBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
-    return { folder, digest: sha256(metadata), bytes: stateBytes + metadata.byteLength }
+  /** A checkpoint has begun that will probably be written. */
+  expect(checkpoint: number, attempt: number): void {
+    this.#storage.expect(folderOf(checkpoint, attempt))
   }
 
-  async #writeMetadata(folder: string, content: CheckpointContent, pieces: readonly Uint8Array[]): Promise<Buffer> {
-    const metadata = encodeMetadata(content, await digestOf(pieces, this.#clock))
-    await this.#storage.writeNew(`${folder}/_metadata`, metadata)
-    joint('metadata-written', { checkpoint: content.checkpoint })
-    return metadata
+  /**
+   * Resolves when the checkpoint is durable and `beside` is over, which is told what it will be stored as, as soon as that is known.
+   * However large it is, nothing else on this thread waits for it.
+   */
+  async write(
+    content: CheckpointContent,
+    beside: (stored: StoredCheckpoint) => Promise<void> = async () => undefined,
+  ): Promise<StoredCheckpoint> {
+    const { checkpoint } = content
+    const folder = folderOf(checkpoint, content.attempt)
+    const pieces = content.parts.map((part) => part.bytes)
+    // At once, and in any order: neither counts before the log says that the checkpoint completed.
+    const state = this.#storage
+      .writeNew(`${folder}/state`, pieces)
+      .then(() => joint('snapshot-written', { checkpoint }))
+    const described = digestOf(pieces, this.#clock).then((digest) => {
+      const metadata = encodeMetadata(content, digest)
+      const stateBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
+      const stored = { folder, digest: sha256(metadata), bytes: stateBytes + metadata.byteLength }
+      const written = this.#storage
+        .writeNew(`${folder}/_metadata`, metadata)
+        .then(() => joint('metadata-written', { checkpoint }))
+      return all([written, beside(stored)]).then(() => stored)
+    })
+    const [stored] = await all([described, state])
+    return stored
   }
 
   /** Throws CHECKPOINT_DAMAGED when it is not exactly what was written. */
@@ -60,7 +72,7 @@ export class CheckpointStore {
 
   /** Removes what a failed checkpoint left; failing to is no failure. */
   async discard(checkpoint: number, attempt: number): Promise<void> {
-    await this.#removeQuietly(`chk-${checkpoint}-${attempt}`)
+    await this.#removeQuietly(folderOf(checkpoint, attempt))
   }
 
   /**
@@ -101,10 +113,14 @@ export async function digestOf(pieces: readonly Uint8Array[], clock: Clock): Pro
   return hash.digest('hex')
 }
 
+function folderOf(checkpoint: number, attempt: number): string {
+  return `chk-${checkpoint}-${attempt}`
+}
+
 /** Both results, or the first error, but not before both are over: what failed is removed then, and must not come back. */
-async function both<A, B>(first: Promise<A>, second: Promise<B>): Promise<[A, B]> {
-  await Promise.allSettled([first, second])
-  return Promise.all([first, second])
+async function all<A, B>(both: [Promise<A>, Promise<B>]): Promise<[A, B]> {
+  await Promise.allSettled(both)
+  return Promise.all(both)
 }
 
 async function quietly(work: () => Promise<void>): Promise<void> {

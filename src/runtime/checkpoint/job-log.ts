@@ -3,7 +3,7 @@
  * job exactly one gets a number. After creating a record the log is listed: a higher number, or a `base` at or above the
  * own one, means that this process was superseded (rule 9), and nothing may follow. An unreadable record stops the job.
  */
-import { assert, type Clock, joint, MillraceError, type Random, type Storage } from '../../base/index.ts'
+import { assert, type Clock, joint, MillraceError, type Random, type StagedBytes, type Storage } from '../../base/index.ts'
 import { JobHistory } from './job-history.ts'
 import { damaged, decodeLogEntry, encodeLogEntry, type LogEntry, type LogRecord } from './job-log-record.ts'
 
@@ -19,6 +19,13 @@ export interface JobLogPorts {
   readonly random: Random
 }
 
+/** A record that has no place in the log yet. `staged`: its bytes are durable already. */
+interface Unplaced {
+  readonly entry: Omit<LogEntry, 'number'>
+  readonly bytes: Buffer
+  readonly staged?: StagedBytes
+}
+
 export class JobLog {
   readonly #ports: JobLogPorts
   #history = new JobHistory()
@@ -27,6 +34,8 @@ export class JobLog {
   #attempt = 0
   /** Nonces of records whose writing was reported as failed: they may stand in the log all the same. */
   readonly #unanswered = new Set<string>()
+  /** By what they say. */
+  readonly #staged = new Map<string, Unplaced>()
 
   constructor(ports: JobLogPorts) {
     this.#ports = ports
@@ -99,19 +108,36 @@ export class JobLog {
    */
   async begin(record: LogRecord & { kind: 'attempt' }): Promise<number | undefined> {
     const number = this.#next
-    if (!(await this.#put(number, number, record))) return undefined
+    if (!(await this.#put(number, this.#encode(number, record)))) return undefined
     this.#attempt = number
     await this.#checkOwnership(number)
     joint('attempt-written', { attempt: number })
     return number
   }
 
+  /** Does ahead what takes longest of appending this very record, if it is the next one of the own attempt. */
+  async stage(record: LogRecord): Promise<void> {
+    const unplaced = this.#encode(this.#attempt, record)
+    const staged = await this.#ports.storage.stage(FOLDER, unplaced.bytes)
+    this.#staged.set(JSON.stringify(record), { ...unplaced, staged })
+  }
+
   /** Adds a record of the own attempt. Throws SUPERSEDED when the job has another owner now. */
   async append(record: LogRecord): Promise<void> {
     assert(this.#attempt > 0, 'a record was appended before the attempt began')
     const number = this.#next
-    if (!(await this.#put(number, this.#attempt, record))) throw this.#superseded(number)
-    await this.#checkOwnership(number)
+    const said = JSON.stringify(record)
+    const unplaced = this.#staged.get(said) ?? this.#encode(this.#attempt, record)
+    this.#staged.delete(said)
+    if (!(await this.#put(number, unplaced))) throw this.#superseded(number)
+    await Promise.all([this.#checkOwnership(number), this.unstage()])
+  }
+
+  /** Gives up what was staged and not appended. It does not fail. */
+  async unstage(): Promise<void> {
+    const staged = [...this.#staged.values()]
+    this.#staged.clear()
+    await Promise.allSettled(staged.map((unplaced) => unplaced.staged?.discard()))
   }
 
   /** Throws SUPERSEDED when the log shows another owner. Cheap: one listing. */
@@ -139,17 +165,21 @@ export class JobLog {
     }
   }
 
-  async #put(number: number, attempt: number, record: LogRecord): Promise<boolean> {
-    const { storage, clock, random } = this.#ports
-    const at = clock.now()
-    const nonce = random.hex(16)
+  #encode(attempt: number, record: LogRecord): Unplaced {
+    const { clock, random } = this.#ports
+    const entry = { nonce: random.hex(16), attempt, at: clock.now(), record }
+    return { entry, bytes: encodeLogEntry(entry) }
+  }
+
+  async #put(number: number, { entry, bytes, staged }: Unplaced): Promise<boolean> {
+    const { nonce, record } = entry
     this.#unanswered.add(nonce)
-    const outcome = await storage.putIfAbsent(this.#path(number), encodeLogEntry({ nonce, attempt, at, record }))
+    const outcome = await this.#ports.storage.putIfAbsent(this.#path(number), bytes, staged)
     // A put that was repeated below us may find its own record: that is success.
     const taken = outcome === 'exists' && (await this.#readEntry(number))?.nonce !== nonce
     this.#unanswered.delete(nonce)
     if (taken) return false
-    this.#history.apply({ number, attempt, at, record })
+    this.#history.apply({ number, ...entry })
     this.#next = number + 1
     joint('record-linked', { number, kind: record.kind })
     return true

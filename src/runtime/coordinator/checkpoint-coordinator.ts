@@ -13,6 +13,7 @@ import { taskKey } from '../channel/messages.ts'
 import type { CheckpointContent, CheckpointPart } from '../checkpoint/checkpoint-metadata.ts'
 import type { CheckpointStore, StoredCheckpoint } from '../checkpoint/checkpoint-store.ts'
 import type { JobLog } from '../checkpoint/job-log.ts'
+import type { CompletedRecord } from '../checkpoint/job-log-record.ts'
 import { type CheckpointEvent, type CheckpointPhase, nextPhase } from './checkpoint-phase.ts'
 
 export interface CheckpointOptions {
@@ -148,6 +149,7 @@ export class CheckpointCoordinator {
       this.#timer?.cancel()
       for (const { timer } of this.#pending) timer?.cancel()
       while (this.#work.size > 0) await Promise.all(this.#work)
+      await this.#options.log.unstage()
     }
   }
 
@@ -233,7 +235,7 @@ export class CheckpointCoordinator {
 
   /** Sends the barrier, and takes the enumerators' states in the same turn. */
   #begin(reason: FinalReason | undefined): void {
-    const { ports, timeoutMs, tasks, sourceTasks } = this.#options
+    const { ports, timeoutMs, tasks, sourceTasks, store, attempt } = this.#options
     const checkpoint = this.#next++
     const beganMs = ports.clock.monotonic()
     this.#dueMs = beganMs + this.#intervalMs
@@ -256,6 +258,7 @@ export class CheckpointCoordinator {
       this.#track(Promise.resolve().then(() => this.#fail(pending, 'declined', toError(error))))
       return
     }
+    store.expect(checkpoint, attempt)
     const tooLong = (): void => this.#fail(pending, 'timeout', new Error(`it took longer than ${timeoutMs} ms`))
     pending.timer = ports.clock.setTimer(timeoutMs, tooLong)
     for (const task of sourceTasks) {
@@ -265,7 +268,7 @@ export class CheckpointCoordinator {
 
   /** Every task has answered: folder and `_metadata`, beside whatever else is under way. */
   async #store(pending: Pending): Promise<void> {
-    const { store, ports, jobName, attempt, lineage } = this.#options
+    const { store, log, ports, jobName, attempt, lineage } = this.#options
     const content: CheckpointContent = {
       job: jobName,
       checkpoint: pending.checkpoint,
@@ -277,7 +280,8 @@ export class CheckpointCoordinator {
       parts: pending.parts,
     }
     try {
-      const stored = await store.write(content)
+      // Its record too, on the chance that nothing changes until its turn.
+      const stored = await store.write(content, (described) => log.stage(this.#recordOf(content, described)))
       if (pending.phase === 'gone') return
       this.#step(pending, 'written')
       if (pending.phase === 'overtaken') {
@@ -351,12 +355,11 @@ export class CheckpointCoordinator {
     }
   }
 
-  /** A failed append fails the execution: only the log knows whether it counts. Answers whose commit became durable with it. */
-  async #record(content: CheckpointContent, stored: StoredCheckpoint): Promise<number | undefined> {
-    const { log } = this.#options
+  /** What the log is to say of it, as things are now. */
+  #recordOf(content: CheckpointContent, stored: StoredCheckpoint): CompletedRecord {
     const rides = this.#committed
     const fencedBelow = this.#options.fencedBelow()
-    await log.append({
+    return {
       kind: 'completed',
       checkpoint: content.checkpoint,
       lineage: content.lineage,
@@ -366,7 +369,14 @@ export class CheckpointCoordinator {
       records: this.#options.recordsOf(content, rides),
       ...(rides === undefined ? {} : { committed: rides }),
       ...(fencedBelow === undefined ? {} : { fencedBelow }),
-    })
+    }
+  }
+
+  /** A failed append fails the execution: only the log knows whether it counts. Answers whose commit became durable with it. */
+  async #record(content: CheckpointContent, stored: StoredCheckpoint): Promise<number | undefined> {
+    const record = this.#recordOf(content, stored)
+    await this.#options.log.append(record)
+    const rides = record.committed
     joint('completed-written', { checkpoint: content.checkpoint })
     this.#kept.push(content.checkpoint)
     if (rides !== undefined) this.#announceCommitted(rides)

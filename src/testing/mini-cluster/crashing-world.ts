@@ -26,7 +26,9 @@ export class CrashingWorld {
       list: (folder) => this.#alive(() => storage.list(folder)),
       write: (path, bytes) => this.#alive(() => storage.write(path, bytes)),
       writeNew: (path, bytes) => this.#alive(() => storage.writeNew(path, bytes)),
-      putIfAbsent: (path, bytes) => this.#alive(() => storage.putIfAbsent(path, bytes)),
+      stage: (folder, bytes) => this.#alive(() => storage.stage(folder, bytes)),
+      putIfAbsent: (path, bytes, staged) => this.#alive(() => storage.putIfAbsent(path, bytes, staged)),
+      expect: (folder) => storage.expect(folder),
       remove: (path) => this.#alive(() => storage.remove(path)),
       lock: (name) => this.#alive(() => this.#lock(storage, name)),
     }

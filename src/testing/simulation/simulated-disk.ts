@@ -68,6 +68,7 @@ export class SimulatedDisk {
           this.objects.set(at(path), torn ? bytes.subarray(0, bytes.length >> 1) : bytes)
         })
       },
+      stage: (folder) => run('write', `${folder}/staged`, () => ({ discard: async () => undefined })),
       putIfAbsent: (path, content) => {
         const bytes = Buffer.from(content)
         return run('put', path, () => {
@@ -77,6 +78,7 @@ export class SimulatedDisk {
         })
       },
       remove: (path) => run('remove', path, () => this.remove(at(path))),
+      expect: () => undefined,
       // A second process is on another machine, where the lock of the first is not seen: safety must not rest on it.
       lock: (name) => run('read', name, () => ({ release: async () => undefined })),
     }
