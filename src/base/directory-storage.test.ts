@@ -49,6 +49,35 @@ test('names come in order, and temporary ones are never seen by readers nor left
   assert.deepEqual(await storage.list('log'), ['1', '10', '2'])
 })
 
+test('staged bytes are seen by nobody until they are put, or gone when they are not; neither leaves anything behind', async (context) => {
+  const root = temporary(context)
+  const storage = new DirectoryStorage(root)
+  const wanted = Buffer.from('wanted')
+  const staged = await storage.stage('log', wanted)
+  const other = await storage.stage('log', Buffer.from('other'))
+  assert.deepEqual(await storage.list('log'), [])
+  assert.equal(readdirSync(join(root, 'log')).length, 2, 'they are on the disk')
+  assert.equal(await storage.putIfAbsent('log/1', wanted, staged), 'created')
+  assert.equal((await storage.read('log/1'))?.toString(), 'wanted')
+  await other.discard()
+  await Promise.all([other.discard(), staged.discard()])
+  const late = await storage.stage('log', Buffer.from('late'))
+  assert.equal(await storage.putIfAbsent('log/1', Buffer.from('late'), late), 'exists')
+  assert.equal((await storage.read('log/1'))?.toString(), 'wanted')
+  assert.deepEqual(readdirSync(join(root, 'log')), ['1'])
+})
+
+test('a folder that is expected may be written to, removed, and written to again', async (context) => {
+  const storage = new DirectoryStorage(temporary(context))
+  storage.expect('chk')
+  for (const content of ['first', 'second']) {
+    await storage.writeNew('chk/state', Buffer.from(content))
+    assert.equal((await storage.read('chk/state'))?.toString(), content)
+    await storage.remove('chk')
+    assert.deepEqual(await storage.list(''), [])
+  }
+})
+
 test('of several that create the same object at once exactly one is told so, and its bytes stand', async (context) => {
   const root = temporary(context)
   const storages = Array.from({ length: 8 }, () => new DirectoryStorage(root))

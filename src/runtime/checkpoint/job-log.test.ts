@@ -1,7 +1,7 @@
 /** The log of a job: who gets a number, who is superseded, and what stops the job. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryStorage, MillraceError, SeededRandom, type Storage } from '../../base/index.ts'
+import { MemoryStorage, MillraceError, SeededRandom, type StagedBytes, type Storage } from '../../base/index.ts'
 import { SimulatedClock } from '../../testing/index.ts'
 import { JobLog } from './job-log.ts'
 import type { AttemptRecord, LogRecord } from './job-log-record.ts'
@@ -67,6 +67,49 @@ test('what was appended is read back in order by another process', async () => {
   assert.deepEqual(
     await storage.list('log'),
     [1, 2, 3, 4, 5].map((number) => path(number).slice(4)),
+  )
+})
+
+/** Storage that knows which staged bytes were put, and which are neither put nor given up. */
+class StagingStorage extends MemoryStorage {
+  readonly waiting = new Set<StagedBytes>()
+  used = 0
+
+  override async stage(): Promise<StagedBytes> {
+    const staged: StagedBytes = { discard: async () => void this.waiting.delete(staged) }
+    this.waiting.add(staged)
+    return staged
+  }
+
+  override async putIfAbsent(at: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'> {
+    if (staged !== undefined && this.waiting.delete(staged)) this.used++
+    return super.putIfAbsent(at, bytes)
+  }
+}
+
+test('a staged record takes no place; appending the very same one uses it, any other one gives it up', async () => {
+  const storage = new StagingStorage()
+  const log = await begun(storage)
+  await log.stage(completed(1))
+  assert.deepEqual(await storage.list('log'), [path(1).slice(4)])
+  await log.append(completed(1))
+  assert.deepEqual([storage.used, storage.waiting.size], [1, 0])
+
+  await log.stage(completed(2))
+  await log.stage(completed(3))
+  await log.append(completed(2, { committed: 1 }))
+  assert.deepEqual([storage.used, storage.waiting.size], [1, 0], 'what was staged says less')
+
+  await log.stage(completed(3))
+  await log.unstage()
+  assert.equal(storage.waiting.size, 0)
+  await log.append(completed(3))
+  assert.equal(storage.used, 1)
+  const history = await openLog(storage).read()
+  assert.deepEqual(history, log.history)
+  assert.deepEqual(
+    history.completed.map((past) => past.committed),
+    [true, false, false],
   )
 })
 

@@ -3,7 +3,15 @@
  * job exactly one gets a number. After creating a record the log is listed: a higher number, or a `base` at or above the
  * own one, means that this process was superseded (rule 9), and nothing may follow. An unreadable record stops the job.
  */
-import { assert, type Clock, joint, MillraceError, type Random, type StagedBytes, type Storage } from '../../base/index.ts'
+import {
+  assert,
+  type Clock,
+  joint,
+  MillraceError,
+  type Random,
+  type StagedBytes,
+  type Storage,
+} from '../../base/index.ts'
 import { JobHistory } from './job-history.ts'
 import { damaged, decodeLogEntry, encodeLogEntry, type LogEntry, type LogRecord } from './job-log-record.ts'
 
