@@ -1,10 +1,11 @@
 /** The log of a job: who gets a number, who is superseded, and what stops the job. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemoryStorage, MillraceError, SeededRandom, type StagedBytes, type Storage } from '../../base/index.ts'
+import { MemoryStorage, MillraceError, SeededRandom, type Storage } from '../../base/index.ts'
 import { SimulatedClock } from '../../testing/index.ts'
 import { JobLog } from './job-log.ts'
 import type { AttemptRecord, LogRecord } from './job-log-record.ts'
+import { StagingStorage } from './staging-storage.test-double.ts'
 
 let seeds = 0
 const openLog = (storage: Storage): JobLog =>
@@ -69,23 +70,6 @@ test('what was appended is read back in order by another process', async () => {
     [1, 2, 3, 4, 5].map((number) => path(number).slice(4)),
   )
 })
-
-/** Storage that knows which staged bytes were put, and which are neither put nor given up. */
-class StagingStorage extends MemoryStorage {
-  readonly waiting = new Set<StagedBytes>()
-  used = 0
-
-  override async stage(): Promise<StagedBytes> {
-    const staged: StagedBytes = { discard: async () => void this.waiting.delete(staged) }
-    this.waiting.add(staged)
-    return staged
-  }
-
-  override async putIfAbsent(at: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'> {
-    if (staged !== undefined && this.waiting.delete(staged)) this.used++
-    return super.putIfAbsent(at, bytes)
-  }
-}
 
 test('a staged record takes no place; appending the very same one uses it, any other one gives it up', async () => {
   const storage = new StagingStorage()

@@ -2,10 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  MemoryStorage,
   MillraceError,
   type Network,
   SeededRandom,
+  type StagedBytes,
   type Storage,
   silentLogger,
 } from '../../base/index.ts'
@@ -13,6 +13,7 @@ import { SimulatedClock } from '../../testing/index.ts'
 import type { CoordinatorMessage, TaskId } from '../channel/messages.ts'
 import { CheckpointStore } from '../checkpoint/checkpoint-store.ts'
 import { JobLog } from '../checkpoint/job-log.ts'
+import { StagingStorage } from '../checkpoint/staging-storage.test-double.ts'
 import { CheckpointCoordinator, type CheckpointOptions } from './checkpoint-coordinator.ts'
 
 const TASKS: readonly TaskId[] = [
@@ -23,7 +24,7 @@ const [A, B] = [TASKS[0] as TaskId, TASKS[1] as TaskId]
 const network: Network = { connect: () => Promise.reject(new Error('no network')) }
 
 /** Storage that waits, fails, or goes on, as told, by the beginning of the path. */
-class HeldStorage extends MemoryStorage {
+class HeldStorage extends StagingStorage {
   readonly #holds = new Map<string, Promise<void>>()
 
   /** The next writes below the path wait until the returned function is called, with an error or none. */
@@ -50,9 +51,9 @@ class HeldStorage extends MemoryStorage {
     return super.write(path, bytes)
   }
 
-  override async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
+  override async putIfAbsent(path: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'> {
     await this.#gate(path)
-    return super.putIfAbsent(path, bytes)
+    return super.putIfAbsent(path, bytes, staged)
   }
 }
 
@@ -593,6 +594,34 @@ test('as many as allowed are under way at once, and each takes its place in the 
   assert.ok(sent.includes('barrier 3 to 0'), 'it was due long ago')
   await commit(2, A, B)
   assert.equal(coordinator.figures.completed, 2)
+})
+
+test('the record is staged while the folder is written, and written anew when it has more to say at its turn', async () => {
+  const { clock, storage, coordinator, records, ack, commit, end } = await setup(SEVERAL)
+  await clock.pass(250)
+  const written = storage.hold('chk-1-1/')
+  await ack(1, A, B)
+  assert.deepEqual([storage.waiting.size, await records()], [1, ['attempt']])
+  written()
+  await clock.pass(1)
+  assert.deepEqual([storage.waiting.size, storage.used, await records()], [0, 1, ['attempt', 'completed 1']])
+  await ack(2, A, B)
+  assert.equal(storage.waiting.size, 1, 'its turn comes when the transactions of 1 are ended')
+  await commit(1, A, B)
+  assert.deepEqual([storage.waiting.size, storage.used], [0, 1])
+  assert.deepEqual(await records(), ['attempt', 'completed 1', 'completed 2+1'])
+  await commit(2, A, B)
+  await clock.pass(100)
+  const last = storage.hold('chk-3-1/')
+  await ack(3, A, B)
+  assert.equal(storage.waiting.size, 1)
+  coordinator.close(new Error('over'))
+  await clock.pass(1)
+  assert.equal(end(), 'running', 'its folder is still being written')
+  last()
+  await clock.pass(1)
+  assert.match(end(), /over/)
+  assert.deepEqual([storage.waiting.size, storage.used], [0, 1], 'nothing is left on the disk')
 })
 
 test('one that completes discards older ones: answers to them count for nothing, their folders go, and none of it is a failure', async () => {
