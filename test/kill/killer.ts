@@ -4,7 +4,7 @@
  * Each pass is written down first; an append that returned survives the death of the process.
  */
 import { subscribe } from 'node:diagnostics_channel'
-import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
 import { getEnvironmentData, isMainThread, setEnvironmentData, workerData } from 'node:worker_threads'
 import type { JointMessage } from '../../src/base/index.ts'
@@ -145,8 +145,10 @@ function act(rule: KillerRule, plan: KillerPlan, message: JointMessage): void {
       word.throwNext = true
       break
     case 'break-checkpoint':
-      mkdirSync(plan.directory, { recursive: true })
-      writeFileSync(`${plan.directory}/chk-${message.detail.checkpoint}-${attemptIn(plan.directory)}`, 'in the way')
+      // A folder in the way of the file.
+      mkdirSync(`${plan.directory}/chk-${message.detail.checkpoint}-${attemptIn(plan.directory)}/state`, {
+        recursive: true,
+      })
       break
     default:
       if (worker !== undefined) die(rule.action)
