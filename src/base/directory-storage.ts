@@ -6,7 +6,7 @@
  */
 
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { joint } from './joint.ts'
@@ -73,13 +73,18 @@ export class DirectoryStorage implements Storage {
       const target = this.#at(path)
       const directory = this.#directory(dirname(target))
       await directory.made
-      const file = await open(target, 'wx')
+      const folder = new Folder(dirname(target))
       try {
-        for (const chunk of chunksOf(content)) await file.writeFile(chunk)
-        // At once, as the file system can then do it in one go.
-        await Promise.all([file.sync(), syncDirectory(dirname(target)), directory.durable])
+        const file = await open(target, 'wx')
+        try {
+          for (const chunk of chunksOf(content)) await file.writeFile(chunk)
+          // At once, as the file system can then do it in one go.
+          await Promise.all([file.sync(), folder.sync(), directory.durable])
+        } finally {
+          release(file)
+        }
       } finally {
-        await file.close()
+        folder.release()
       }
     } catch (error) {
       throw this.#failed('write', path, error)
@@ -100,20 +105,19 @@ export class DirectoryStorage implements Storage {
 
   async putIfAbsent(path: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'> {
     const file = staged instanceof StagedFile ? staged : await this.stage(dirname(path), bytes)
+    const target = this.#at(path)
+    const folder = new Folder(dirname(target))
     try {
-      const target = this.#at(path)
       joint('record-before-link', { path })
-      try {
-        await link(file.path, target)
-      } catch (error) {
-        await file.discard()
-        if (!isCode(error, 'EEXIST')) throw error
-        return 'exists'
-      }
-      await Promise.all([file.discard(), syncDirectory(dirname(target))])
+      await link(file.path, target)
+      await Promise.all([folder.sync(), file.discard()])
       return 'created'
     } catch (error) {
+      await file.discard().catch(() => undefined)
+      if (isCode(error, 'EEXIST')) return 'exists'
       throw this.#failed('create', path, error)
+    } finally {
+      folder.release()
     }
   }
 
@@ -156,12 +160,12 @@ export class DirectoryStorage implements Storage {
     try {
       for (const chunk of chunksOf(content)) await file.writeFile(chunk)
       await file.sync()
-      await file.close()
     } catch (error) {
       // A full disk must not be filled further by what did not fit.
-      await file.close().catch(() => undefined)
       await rm(temporary, { force: true })
       throw error
+    } finally {
+      release(file)
     }
     return temporary
   }
@@ -194,6 +198,25 @@ export class DirectoryStorage implements Storage {
   }
 }
 
+/** A folder, opened while what is to be durable in it is being done. */
+class Folder {
+  readonly #handle: Promise<FileHandle>
+
+  constructor(path: string) {
+    this.#handle = open(path, 'r')
+    this.#handle.catch(() => undefined)
+  }
+
+  async sync(): Promise<void> {
+    const handle = await this.#handle
+    await handle.sync()
+  }
+
+  release(): void {
+    this.#handle.then(release, () => undefined)
+  }
+}
+
 /** A file that has a temporary name only. */
 class StagedFile implements StagedBytes {
   readonly path: string
@@ -202,9 +225,18 @@ class StagedFile implements StagedBytes {
     this.path = path
   }
 
-  discard(): Promise<void> {
-    return rm(this.path, { force: true })
+  async discard(): Promise<void> {
+    try {
+      await unlink(this.path)
+    } catch (error) {
+      if (!isCode(error, 'ENOENT')) throw error
+    }
   }
+}
+
+/** Nobody waits for it: what was synced, closing cannot undo. */
+function release(handle: FileHandle): void {
+  handle.close().catch(() => undefined)
 }
 
 /**
@@ -246,13 +278,12 @@ async function syncParents(folder: string, first: string | undefined): Promise<v
   await Promise.all(parents)
 }
 
-async function syncDirectory(folder: string): Promise<void> {
-  let handle: FileHandle | undefined
+async function syncDirectory(path: string): Promise<void> {
+  const folder = new Folder(path)
   try {
-    handle = await open(folder, 'r')
-    await handle.sync()
+    await folder.sync()
   } finally {
-    await handle?.close()
+    folder.release()
   }
 }
 

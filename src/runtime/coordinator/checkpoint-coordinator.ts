@@ -16,6 +16,8 @@ import type { JobLog } from '../checkpoint/job-log.ts'
 import type { CompletedRecord } from '../checkpoint/job-log-record.ts'
 import { type CheckpointEvent, type CheckpointPhase, nextPhase } from './checkpoint-phase.ts'
 
+const TIMER_SLACK_MS = 2
+
 export interface CheckpointOptions {
   readonly jobName: string
   readonly attempt: number
@@ -238,7 +240,9 @@ export class CheckpointCoordinator {
     const { ports, timeoutMs, tasks, sourceTasks, store, attempt } = this.#options
     const checkpoint = this.#next++
     const beganMs = ports.clock.monotonic()
-    this.#dueMs = beganMs + this.#intervalMs
+    // A timer is a little late each time: what is asked for is the rate.
+    const onTime = beganMs >= this.#dueMs && beganMs - this.#dueMs <= TIMER_SLACK_MS
+    this.#dueMs = (onTime ? this.#dueMs : beganMs) + this.#intervalMs
     if (reason !== undefined) joint('final-checkpoint', { checkpoint })
     const pending: Pending = {
       checkpoint,
