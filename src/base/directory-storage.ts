@@ -26,6 +26,9 @@ interface KnownDirectory {
 export class DirectoryStorage implements Storage {
   readonly location: string
   readonly #known = new Map<string, KnownDirectory>()
+  /** Counts what is made in folders, and syncs of folders. */
+  #moment = 0
+  #lastSync: { readonly path: string; readonly began: number; readonly done: Promise<void> } | undefined
 
   constructor(root: string) {
     this.location = resolve(root)
@@ -76,10 +79,11 @@ export class DirectoryStorage implements Storage {
       const folder = new Folder(dirname(target))
       try {
         const file = await open(target, 'wx')
+        const since = ++this.#moment
         try {
           for (const chunk of chunksOf(content)) await file.writeFile(chunk)
           // At once, as the file system can then do it in one go.
-          await Promise.all([file.sync(), folder.sync(), directory.durable])
+          await Promise.all([file.sync(), this.#syncOnce(dirname(target), folder, since), directory.durable])
         } finally {
           release(file)
         }
@@ -187,6 +191,15 @@ export class DirectoryStorage implements Storage {
     for (const known of this.#known.keys()) {
       if (known === removed || known.startsWith(`${removed}/`)) this.#known.delete(known)
     }
+  }
+
+  /** Makes durable which names a folder had at a moment: a sync that began since then, whoever asked for it, does. */
+  #syncOnce(path: string, folder: Folder, since: number): Promise<void> {
+    const last = this.#lastSync
+    if (last !== undefined && last.path === path && last.began > since) return last.done
+    const done = folder.sync()
+    this.#lastSync = { path, began: ++this.#moment, done }
+    return done
   }
 
   #failed(verb: string, path: string, error: unknown): MillraceError {
