@@ -34,7 +34,7 @@ const RECORDS_PER_BATCH = 4
 const BATCHES = 24
 const LATE_BATCHES = 3
 /** Records of a log that was written long ago. */
-const LONG_LOG = { fewest: 185, most: 199 }
+const LONG_LOG = { fewest: 193, most: 199 }
 
 /** What the seed decides of the job and its surroundings; plain data, kept with a seed that failed. */
 export interface CopySettings {
@@ -79,7 +79,7 @@ export function copySettings(seed: number): CopySettings {
     elementMs: dice.pick([0.15, 0.3, 0.6]),
     markerDelayMs: dice.pick([0, 5, 25]),
     foreign,
-    oldRecords: !foreign && dice.chance(0.15) ? dice.between(LONG_LOG.fewest, LONG_LOG.most) : 0,
+    oldRecords: !foreign && dice.chance(0.25) ? dice.between(LONG_LOG.fewest, LONG_LOG.most) : 0,
     start: dice.pick(['earliest', 'late']),
     checkpointTimeoutMs: dice.pick([4_000, 4_000, 4_000, 40]),
     retainedCheckpoints: dice.pick([1, 1, 3]),
