@@ -11,13 +11,13 @@ import { KafkaServer } from '../../src/testing/index.ts'
 import { MISTAKES } from './bad-job.ts'
 import { createInput, KillScene, type KillSceneOptions } from './kill-scene.ts'
 
-const RECORDS = 3_000
+const RECORDS = 20_000
 const BAD_JOB = fileURLToPath(new URL('./bad-job.ts', import.meta.url))
 const NOBODY_THERE = { parameters: { brokers: '127.0.0.1:1', 'api-timeout-ms': 3_000 } }
 /** A bare stack trace, or an error that nobody foresaw. */
 const BARE = /^\s*(at |Error: |TypeError: |node:internal)/
 
-describe('bad input', { timeout: 300_000 }, () => {
+describe('bad input', { timeout: 900_000 }, () => {
   let server: KafkaServer
   let scenes = 0
   before(async () => {
@@ -158,7 +158,7 @@ describe('bad input', { timeout: 300_000 }, () => {
       name,
       input: 'in',
       records: RECORDS,
-      recordsPerCheckpoint: 300,
+      recordsPerCheckpoint: 100,
       ...options,
     })
     try {

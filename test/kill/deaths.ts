@@ -7,7 +7,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { JointName, Random } from '../../src/base/index.ts'
 import { describeEnd } from './job-process.ts'
-import type { JobScene, StartOptions } from './job-scene.ts'
+import { type JobScene, NOTHING_IS_SLOW, type StartOptions } from './job-scene.ts'
 import { type KillerRule, WORKER_DEATHS } from './killer-plan.ts'
 
 export interface Death {
@@ -60,7 +60,7 @@ export async function die(
 }
 
 /** For lives that are to come to the end of the input: nothing is slow any more. */
-export const QUICK: StartOptions = { parameters: { 'records-per-checkpoint': 1_000_000_000 } }
+export const QUICK: StartOptions = { parameters: NOTHING_IS_SLOW }
 
 /** Deaths in order, then at random, then those at the end of the input; as many as are asked for. */
 export async function killProcess(

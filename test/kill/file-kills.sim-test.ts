@@ -24,7 +24,7 @@ import { JointCounts } from './joint-counts.ts'
 
 const LONG = process.env.MILLRACE_LONG === '1'
 /** So many that a life cannot come to their end while a checkpoint takes seconds: see `slowly`. */
-const RECORDS = LONG ? 600_000 : 32_000
+const RECORDS = LONG ? 600_000 : 60_000
 const RECORDS_PER_CHECKPOINT = LONG ? 100 : 30
 const FEW: readonly Death[] = [
   { joint: 'flushed', nth: 3 },
@@ -36,7 +36,7 @@ const KILLS = LONG ? 100 : FEW.length + FINAL_DEATHS.length
 const WORKER_KILLS = LONG ? 100 : 5
 const SEED = Number(process.env.MILLRACE_SEED ?? Date.now() % 1_000_000)
 
-describe('a job without Kafka on two threads', { timeout: LONG ? 1_800_000 : 300_000 }, () => {
+describe('a job without Kafka on two threads', { timeout: LONG ? 1_800_000 : 900_000 }, () => {
   it('whose process is killed at joints and at random counts exactly', async (t) => {
     t.diagnostic(`MILLRACE_SEED=${SEED}`)
     const counts = new JointCounts()
@@ -62,7 +62,7 @@ describe('a job without Kafka on two threads', { timeout: LONG ? 1_800_000 : 300
   it('whose worker threads die in every way goes on in its process and counts exactly', async (t) => {
     const { scene, world } = sceneOf()
     try {
-      const lines = await killWorkers(scene, WORKER_KILLS, LONG ? 900_000 : 200_000)
+      const lines = await killWorkers(scene, WORKER_KILLS, LONG ? 900_000 : 600_000)
       assertExact(world)
       if (LONG)
         keepReport(

@@ -8,11 +8,14 @@ import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { ParentGuard } from '../../src/testing/kafka-server/parent-guard.ts'
-import { type JointPass, KILLER_VARIABLE, type KillerPlan } from './killer-plan.ts'
+import { HURRY, type JointPass, KILLER_VARIABLE, type KillerPlan } from './killer-plan.ts'
 
 const KILLER = fileURLToPath(new URL('./killer.ts', import.meta.url))
 const MILLRACE = fileURLToPath(new URL('../../src/cli/main.ts', import.meta.url))
-const LIFE_MS = 90_000
+/** These end what hangs: a slow machine may take ten times as long as usual. */
+const LIFE_MS = 300_000
+const REACH_MS = 240_000
+const STOP_MS = 60_000
 const POLL_MS = 10
 
 export interface JobProcessOptions {
@@ -86,8 +89,13 @@ export class JobProcess {
     this.#child.kill(signal)
   }
 
+  /** Nothing is left to be slow for: it goes to its end as fast as it can. */
+  hurry(): void {
+    this.kill(HURRY)
+  }
+
   /** Waits until this process passed what is asked for, and answers false when it ended before. */
-  async reached(satisfies: (passes: readonly JointPass[]) => boolean, timeoutMs = 60_000): Promise<boolean> {
+  async reached(satisfies: (passes: readonly JointPass[]) => boolean, timeoutMs = REACH_MS): Promise<boolean> {
     for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; await sleep(POLL_MS)) {
       if (satisfies(this.passes())) return true
       if (this.#end !== undefined) return false
@@ -107,11 +115,10 @@ export class JobProcess {
   /** Waits until the process has stopped itself; false when it ended before. */
   async stopped(): Promise<boolean> {
     if (!(await this.reached((passes) => passes.some((pass) => pass.action === 'stop')))) return false
-    for (let tries = 0; tries < 200; tries++) {
+    for (const deadline = Date.now() + STOP_MS; Date.now() < deadline; await sleep(POLL_MS)) {
       if (stateOf(this.pid) === 'T') return true
-      await sleep(POLL_MS)
     }
-    throw new Error(`process ${this.pid} did not stop`)
+    throw new Error(`process ${this.pid} did not stop, its state is '${stateOf(this.pid)}'`)
   }
 }
 

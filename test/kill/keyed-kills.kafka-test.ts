@@ -14,13 +14,13 @@ import { JointCounts } from './joint-counts.ts'
 import { createInput, KEYS, KillScene } from './kill-scene.ts'
 
 const LONG = process.env.MILLRACE_LONG === '1'
-const RECORDS = LONG ? 600_000 : 50_000
-const RECORDS_PER_CHECKPOINT = LONG ? 100 : 200
+const RECORDS = LONG ? 600_000 : 200_000
+const RECORDS_PER_CHECKPOINT = 100
 const KILLS = LONG ? 100 : DEATHS.length + FINAL_DEATHS.length
 const WORKER_KILLS = LONG ? 100 : 12
 const SEED = Number(process.env.MILLRACE_SEED ?? Date.now() % 1_000_000)
 
-describe('a keyed job on two threads', { timeout: LONG ? 1_800_000 : 300_000 }, () => {
+describe('a keyed job on two threads', { timeout: LONG ? 1_800_000 : 900_000 }, () => {
   const counts = new JointCounts()
   let server: KafkaServer
   before(async () => {
@@ -57,7 +57,7 @@ describe('a keyed job on two threads', { timeout: LONG ? 1_800_000 : 300_000 }, 
     const { scene, workers } = await sceneOf('threads')
     const beganMs = performance.now()
     try {
-      const lines = await killWorkers(scene, WORKER_KILLS, LONG ? 900_000 : 200_000)
+      const lines = await killWorkers(scene, WORKER_KILLS, LONG ? 900_000 : 600_000)
       await scene.assertExact()
       if (LONG)
         keepReport(
@@ -85,8 +85,7 @@ describe('a keyed job on two threads', { timeout: LONG ? 1_800_000 : 300_000 }, 
       parallelism: 4,
       threads: 2,
       recordsPerCheckpoint: RECORDS_PER_CHECKPOINT,
-      // A slice of the task stays far below the watchdog's time.
-      parameters: { keyed: 'yes', 'slowest-ms': 1 },
+      parameters: { keyed: 'yes' },
       configuration: THREAD_SETTINGS,
       idOf: (value) => {
         const { id, count, worker }: { id: number; count: number; worker: number } = JSON.parse(value)

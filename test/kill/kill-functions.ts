@@ -14,6 +14,8 @@ export interface Copied {
   readonly value: Buffer | null
 }
 
+const TURN_MS_MAX = 50
+
 /** Where no killer was loaded. */
 const NOBODY: KillerWord = { throwNext: false, completedCheckpoints: 0, over: false, onRecord: () => undefined }
 
@@ -35,10 +37,11 @@ export class RunningCount implements KeyedProcessFunction<string, Copied, Copied
 
 /**
  * Fast up to so many records for each completed checkpoint, then slower and slower, as a function that blocks its thread: so
- * about as many checkpoints complete however fast or busy the machine is, and however long the brokers are away.
+ * about as many checkpoints complete however fast or busy the machine is, and however long the brokers are away. A test gives so
+ * few records and so large an input that the job is still at work when each checkpoint takes several seconds.
  */
 export function slowly(recordsPerCheckpoint: number, slowestMs: number): (copied: Copied) => Copied {
-  const never = new Int32Array(new SharedArrayBuffer(4))
+  const wait = waitsOfATurn()
   const { [KILLER_WORD]: word = NOBODY } = globalThis as { [KILLER_WORD]?: KillerWord }
   let count = 0
   let completed = 0
@@ -54,8 +57,23 @@ export function slowly(recordsPerCheckpoint: number, slowestMs: number): (copied
     }
     if (word.over) return copied
     count++
-    if (count > 6 * recordsPerCheckpoint) Atomics.wait(never, 0, 0, slowestMs)
-    else if (count > recordsPerCheckpoint && count % 2 === 0) Atomics.wait(never, 0, 0, 1)
+    if (count > 6 * recordsPerCheckpoint) wait(slowestMs)
+    else if (count > recordsPerCheckpoint && count % 2 === 0) wait(1)
     return copied
+  }
+}
+
+/** Blocks the thread, but not for long within one turn of its event loop: a task's first slices are of many records. */
+function waitsOfATurn(): (ms: number) => void {
+  const never = new Int32Array(new SharedArrayBuffer(4))
+  let waitedMs = 0
+  const turned = (): void => {
+    waitedMs = 0
+  }
+  return (ms) => {
+    if (waitedMs >= TURN_MS_MAX) return
+    if (waitedMs === 0) setImmediate(turned)
+    waitedMs += ms
+    Atomics.wait(never, 0, 0, ms)
   }
 }

@@ -59,7 +59,7 @@ const job: JobDefinition = defineJob('kill-job', (env, params) => {
   const copied = env
     .fromSource(source, WatermarkStrategy.noWatermarks(), 'in')
     .uid('in')
-    .map(slowly(params.get('records-per-checkpoint', 500), params.get('slowest-ms', 5)))
+    .map(slowly(params.get('records-per-checkpoint', 500), 5))
     .uid('slow')
   const keyed = (): typeof copied =>
     copied

@@ -22,7 +22,7 @@ export interface KillerRule {
   /** Which pass of the joint in this thread, from 1; only those that `where` fits are counted. */
   readonly nth: number
   readonly where?: Readonly<Record<string, unknown>>
-  /** Passes are counted only once this thread has passed this joint. */
+  /** Passes are counted only once this thread has passed this joint, since it was last asleep. */
   readonly after?: JointName
   /** The worker that dies; else the one that passes the joint, or the first. */
   readonly worker?: number
@@ -53,12 +53,15 @@ export interface JointPass {
 
 export const KILLER_VARIABLE = 'MILLRACE_KILLER'
 
+/** The signal to a job's process that nothing is left to be slow for. */
+export const HURRY: NodeJS.Signals = 'SIGUSR2'
+
 /** Where the killer and the job's function leave word for each other; each thread has its own. */
 export interface KillerWord {
   throwNext: boolean
   /** In the whole process. */
   readonly completedCheckpoints: number
-  /** All deaths in turn have come: nothing is left to be slow for. */
+  /** All that was planned has come, or the test said so (HURRY): nothing is left to be slow for. */
   readonly over: boolean
   /** The job's function says that it has a record. */
   onRecord(): void

@@ -9,6 +9,7 @@ import { flushCompileCache } from 'node:module'
 import { getEnvironmentData, isMainThread, setEnvironmentData, workerData } from 'node:worker_threads'
 import type { JointMessage } from '../../src/base/index.ts'
 import {
+  HURRY,
   type JointPass,
   KILLER_VARIABLE,
   KILLER_WORD,
@@ -22,10 +23,11 @@ import {
 const STOP_TAKES_MS = 200
 
 const SHARED = 'millrace.kill-test'
-/** What the threads of a process share: checkpoints completed, whose turn it is, and from here on a word for each worker. */
+/** What the threads of a process share: checkpoints completed, whose turn it is, whether all is over, a word for each worker. */
 const COMPLETED = 0
 const TURN = 1
-const FIRST_WORKER = 2
+const OVER = 2
+const FIRST_WORKER = 3
 const WORKERS_MAX = 16
 
 const shared = new Int32Array(sharedBuffer())
@@ -38,7 +40,7 @@ const word: KillerWord = {
     return Atomics.load(shared, COMPLETED)
   },
   get over() {
-    return deaths > 0 && Atomics.load(shared, TURN) === deaths
+    return Atomics.load(shared, OVER) !== 0 || (deaths > 0 && Atomics.load(shared, TURN) === deaths)
   },
   onRecord: () => {
     if (worker === undefined || Atomics.load(shared, FIRST_WORKER + worker) === 0) return
@@ -91,6 +93,8 @@ function sharedBuffer(): SharedArrayBuffer {
 function listen(plan: KillerPlan): void {
   const passes = plan.rules.map(() => 0)
   const passed = new Set<string>()
+  let acted = 0
+  if (isMainThread) process.on(HURRY, () => Atomics.store(shared, OVER, 1))
   deaths = plan.inTurn?.length ?? 0
   const turn = new Turn(plan.inTurn ?? [])
   subscribe('millrace:joint', (published) => {
@@ -118,6 +122,8 @@ function listen(plan: KillerPlan): void {
     for (const rule of due) {
       note(plan, { ...seen, action: rule.action })
       act(rule, plan, message)
+      if (rule.action === 'stop') passed.clear()
+      if (rule !== own && ++acted === plan.rules.length && plan.inTurn?.length === 0) Atomics.store(shared, OVER, 1)
     }
   })
 }

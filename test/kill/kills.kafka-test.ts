@@ -9,15 +9,15 @@ import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { JOINTS, SeededRandom } from '../../src/base/index.ts'
 import { KafkaServer } from '../../src/testing/index.ts'
-import { DEATHS, die, FINAL_DEATHS } from './deaths.ts'
+import { DEATHS, die, FINAL_DEATHS, QUICK } from './deaths.ts'
 import { JointCounts } from './joint-counts.ts'
 import { createInput, KillScene } from './kill-scene.ts'
 
 const LONG = process.env.MILLRACE_LONG === '1'
-const RECORDS = LONG ? 500_000 : 20_000
+const RECORDS = LONG ? 500_000 : 100_000
 const ROUNDS = LONG ? 2 : 1
 const RANDOM_KILLS = LONG ? 20 : 3
-const RECORDS_PER_CHECKPOINT = LONG ? 5_000 : 400
+const RECORDS_PER_CHECKPOINT = LONG ? 5_000 : 60
 const LEAST_CHECKPOINTS = 10
 const SEED = Number(process.env.MILLRACE_SEED ?? Date.now() % 1_000_000)
 const REPORT = fileURLToPath(new URL('../results/kills-long.log', import.meta.url))
@@ -28,7 +28,7 @@ const report: string[] = []
 const seconds = (sinceMs: number): string => `${((performance.now() - sinceMs) / 1_000).toFixed(1)} s`
 
 for (const transactionVersion of [1, 2] as const) {
-  describe(`transaction version ${transactionVersion}`, { timeout: LONG ? 1_800_000 : 300_000 }, () => {
+  describe(`transaction version ${transactionVersion}`, { timeout: LONG ? 1_800_000 : 900_000 }, () => {
     const counts = new JointCounts()
     let server: KafkaServer
     before(async () => {
@@ -42,7 +42,7 @@ for (const transactionVersion of [1, 2] as const) {
       const scene = await sceneOf('joints', 'POOLING')
       try {
         for (let round = 0; round < ROUNDS; round++) for (const death of DEATHS) await die(scene, death)
-        for (const death of FINAL_DEATHS) await die(scene, death)
+        for (const death of FINAL_DEATHS) await die(scene, death, QUICK)
         await finishAndCheck(scene)
       } finally {
         scene.close()
@@ -59,7 +59,9 @@ for (const transactionVersion of [1, 2] as const) {
         let kills = 0
         try {
           while (kills < RANDOM_KILLS && (await scene.dieAtRandom(random))) kills++
-          for (const death of FINAL_DEATHS) await die(scene, death)
+          // Random lives may be short: one that certainly got on.
+          await scene.dieAt('completed-written', LEAST_CHECKPOINTS)
+          for (const death of FINAL_DEATHS) await die(scene, death, QUICK)
           await finishAndCheck(scene)
         } finally {
           scene.close()

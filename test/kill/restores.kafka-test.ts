@@ -14,7 +14,7 @@ import { createInput, KillScene, type KillSceneOptions } from './kill-scene.ts'
 import type { JointPass, KillerRule } from './killer-plan.ts'
 
 const LONG = process.env.MILLRACE_LONG === '1'
-const RECORDS = 5_000
+const RECORDS = 30_000
 const TOLERANT = { 'execution.checkpointing.tolerable-failed-checkpoints': 50 }
 
 /** Where a function throws, as if by chance, and the process restarts the job by itself: three times in one life. */
@@ -32,7 +32,7 @@ const THROWS: readonly (readonly Omit<KillerRule, 'action'>[])[] = [
 ]
 
 for (const transactionVersion of [1, 2] as const) {
-  describe(`transaction version ${transactionVersion}`, { timeout: 240_000 }, () => {
+  describe(`transaction version ${transactionVersion}`, { timeout: 900_000 }, () => {
     let server: KafkaServer
     let scenes = 0
     before(async () => {
@@ -43,8 +43,7 @@ for (const transactionVersion of [1, 2] as const) {
 
     it('checkpoints that time out, then one that completes, then a kill', async () => {
       const configuration = { ...TOLERANT, 'execution.checkpointing.timeout': 5_000 }
-      // Slow, so that there is input left at the third barrier, however long the checkpoints before it take.
-      await withScene({ configuration, recordsPerCheckpoint: 60 }, async (scene) => {
+      await withScene({ configuration }, async (scene) => {
         const life = scene.start({
           rules: [
             { joint: 'all-ended', nth: 2, action: 'stop' },
@@ -54,10 +53,20 @@ for (const transactionVersion of [1, 2] as const) {
         if (!(await life.stopped())) assert.fail(`it ended before its third barrier: ${describeEnd(await life.ended)}`)
         // What is written from here on is not acknowledged until long after the timeouts of the checkpoints that follow.
         const [node] = server.nodes
+        const failedBefore = count(life.passes(), 'checkpoint-failed')
+        const twoFailed = (passes: readonly JointPass[]): boolean =>
+          count(passes, 'checkpoint-failed') >= failedBefore + 2
         node?.pause()
         try {
           life.kill('SIGCONT')
-          await life.reach((passes) => count(passes, 'checkpoint-failed') >= 2)
+          for (;;) {
+            await life.reach((passes) => twoFailed(passes) || isEnding(passes))
+            if (twoFailed(life.passes())) break
+            // One whose records had all been acknowledged already needs the broker for its commit alone, and waits for it. Once more.
+            node?.resume()
+            await life.reach((passes) => !isEnding(passes))
+            node?.pause()
+          }
         } finally {
           node?.resume()
         }
@@ -70,7 +79,10 @@ for (const transactionVersion of [1, 2] as const) {
 
     it('three checkpoints that cannot be stored, then one that completes, then a kill', async () => {
       await withScene({ configuration: TOLERANT }, async (scene) => {
-        const inTheWay = [3, 5, 7].map((nth) => ({ joint: 'flushed', nth, action: 'break-checkpoint' }) as const)
+        // By their numbers: a checkpoint fails while the other subtask may still be flushing for it.
+        const inTheWay = [2, 3, 4].map(
+          (checkpoint) => ({ joint: 'flushed', nth: 1, where: { checkpoint }, action: 'break-checkpoint' }) as const,
+        )
         const kill = { joint: 'completed-written', nth: 2, action: 'kill' } as const
         const end = await scene.start({ rules: [...inTheWay, kill] }).ended
         assert.equal(end.signal, 'SIGKILL', describeEnd(end))
@@ -163,7 +175,7 @@ for (const transactionVersion of [1, 2] as const) {
         assert.notEqual(open.length, 0)
         const [first = ''] = open.map((one) => one.split(' ')[0])
         await scene.failsWith(2, ['[FOREIGN_TRANSACTIONS]', first, checkpoints, '--fresh'], { checkpoints })
-        assert.deepEqual(await scene.openTransactions(), open, 'the refused start changed nothing')
+        assert.deepEqual((await scene.openTransactions()).sort(), open.sort(), 'the refused start changed nothing')
         await scene.finish({ checkpoints, flags: ['--fresh'] })
         // Nothing of the first run was committed, so the fresh one alone makes the output.
         await scene.assertExact()
@@ -202,7 +214,7 @@ for (const transactionVersion of [1, 2] as const) {
         name,
         input: 'in',
         records: RECORDS,
-        recordsPerCheckpoint: 200,
+        recordsPerCheckpoint: 60,
         parameters: { naming },
         ...options,
       })
@@ -217,6 +229,11 @@ for (const transactionVersion of [1, 2] as const) {
 
 function count(passes: readonly { readonly joint: JointName }[], joint: JointName): number {
   return passes.filter((pass) => pass.joint === joint).length
+}
+
+/** A checkpoint has completed, and its transactions are not ended yet. */
+function isEnding(passes: readonly JointPass[]): boolean {
+  return count(passes, 'completed-written') > count(passes, 'all-ended')
 }
 
 /** How many checkpoints were begun before the transactions of their predecessor were ended. */

@@ -7,14 +7,16 @@ import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { KafkaServer } from '../../src/testing/index.ts'
 import { describeEnd, type JobProcess } from './job-process.ts'
+import { NOTHING_IS_SLOW, type StartOptions } from './job-scene.ts'
 import { createInput, KillScene } from './kill-scene.ts'
 import type { KillerRule } from './killer-plan.ts'
 
 const LONG = process.env.MILLRACE_LONG === '1'
-const RECORDS = 4_000
-/** Short, because what a superseded process opened after the other one ended is left to expire. */
-const TRANSACTION_TIMEOUT_MS = 6_000
-const OPEN_FOR_MS = 3 * TRANSACTION_TIMEOUT_MS
+const RECORDS = LONG ? 4_000 : 20_000
+/** Long: on a slow machine no transaction of a living process is to expire. */
+const TRANSACTION_TIMEOUT_MS = 600_000
+/** For a process that is to be at work for as long as the test wants: at most some hundred records a second. */
+const LASTING: StartOptions = { parameters: { 'records-per-checkpoint': 1 } }
 /** More than the job ever passes: the long form goes on until an occurrence is not reached any more. */
 const OCCURRENCES_MAX = 60
 
@@ -41,7 +43,7 @@ const SHORT: Readonly<Record<1 | 2, readonly Sleep[]>> = {
 const IN_TURN = ['record-before-link', 'record-linked', 'before-init-producer-id'] as const
 
 for (const transactionVersion of [1, 2] as const) {
-  describe(`transaction version ${transactionVersion}`, { timeout: LONG ? 1_800_000 : 240_000 }, () => {
+  describe(`transaction version ${transactionVersion}`, { timeout: LONG ? 1_800_000 : 900_000 }, () => {
     let server: KafkaServer
     let scenes = 0
     before(async () => {
@@ -80,20 +82,22 @@ for (const transactionVersion of [1, 2] as const) {
       await withScene(async (scene) => {
         const first = await asleep(scene, { joint: 'record-before-link', nth: 1 })
         assert(first !== undefined)
-        const second = scene.start()
+        const second = scene.start(LASTING)
         await second.reach((passes) => completed(passes) >= 2)
         first.kill('SIGCONT')
         assertSuperseded(await second.ended)
         assert.equal((await first.ended).code, 0, describeEnd(await first.ended))
-        await scene.assertExact({ openForMs: OPEN_FOR_MS })
+        await scene.expireWhatWasSuperseded()
+        await scene.assertExact()
       })
     })
 
     it('a second start while the first one lives is refused and disturbs nothing', async () => {
       await withScene(async (scene) => {
-        const first = scene.start()
+        const first = scene.start(LASTING)
         await first.reach((passes) => completed(passes) >= 1)
         await scene.failsWith(2, ['[ALREADY_RUNNING]', 'kill-job', scene.directory])
+        await goesOn(first)
         const end = await first.ended
         assert.equal(end.code, 0, describeEnd(end))
         assert.equal(scene.log().filter((entry) => entry.kind === 'attempt').length, 1)
@@ -113,7 +117,8 @@ for (const transactionVersion of [1, 2] as const) {
         // Before its attempt it owned nothing, and behind `finished` it has nothing left to do.
         if (slept.length === 0 || slept.at(-1)?.kind === 'finished') assert.equal(end.code, 0, describeEnd(end))
         else assertSuperseded(end)
-        await scene.assertExact({ openForMs: OPEN_FOR_MS })
+        await scene.expireWhatWasSuperseded()
+        await scene.assertExact()
         assert.match((await scene.finish()).stderr, /finished before/)
         return true
       })
@@ -123,19 +128,27 @@ for (const transactionVersion of [1, 2] as const) {
       await withScene(async (scene) => {
         const first = await asleep(scene, sleep)
         assert(first !== undefined)
-        const second = scene.start()
+        const second = scene.start(LASTING)
         await second.reach((passes) => completed(passes) >= 2)
         first.kill('SIGCONT')
         assertSuperseded(await first.ended)
+        await goesOn(second)
         const end = await second.ended
         assert.equal(end.code, 0, describeEnd(end))
-        await scene.assertExact({ openForMs: OPEN_FOR_MS })
+        await scene.expireWhatWasSuperseded()
+        await scene.assertExact()
       })
     }
 
     async function withScene<T>(play: (scene: KillScene) => Promise<T>): Promise<T> {
       const scene = await KillScene.create({
-        ...{ server, name: `superseded-${++scenes}`, input: 'in', records: RECORDS, recordsPerCheckpoint: 400 },
+        ...{
+          server,
+          name: `superseded-${++scenes}`,
+          input: 'in',
+          records: RECORDS,
+          recordsPerCheckpoint: LONG ? 400 : 60,
+        },
         parameters: {
           'transaction-timeout-ms': TRANSACTION_TIMEOUT_MS,
           naming: scenes % 2 === 0 ? 'INCREMENTING' : 'POOLING',
@@ -150,8 +163,16 @@ for (const transactionVersion of [1, 2] as const) {
   })
 }
 
+/** It completes further checkpoints, and then hurries to its end. */
+async function goesOn(life: JobProcess): Promise<void> {
+  const before = completed(life.passes())
+  await life.reach((passes) => completed(passes) > before + 1)
+  life.hurry()
+}
+
 async function asleep(scene: KillScene, sleep: Sleep): Promise<JobProcess | undefined> {
-  const life = scene.start({ rules: [{ ...sleep, action: 'stop' }] })
+  const parameters = sleep.after === 'final-checkpoint' ? NOTHING_IS_SLOW : {}
+  const life = scene.start({ rules: [{ ...sleep, action: 'stop' }], parameters })
   if (!(await life.stopped())) {
     assert.equal((await life.ended).code, 0, describeEnd(await life.ended))
     return undefined
