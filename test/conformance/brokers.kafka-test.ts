@@ -40,7 +40,8 @@ for (const version of Object.values(KAFKA_VERSIONS)) {
     let cluster: KafkaCluster
     let admin: KafkaAdmin
     before(async () => {
-      server = await KafkaServer.start({ version })
+      // None is killed here, and one that stands still for a moment must not be taken for dead.
+      server = await KafkaServer.start({ version, properties: { 'broker.session.timeout.ms': 15_000 } })
       cluster = connect(server)
       admin = new KafkaAdmin(cluster, { timeoutMs: 120_000 })
     })

@@ -33,7 +33,8 @@ export interface Started {
   readonly destroy: () => void
 }
 
-const TIMEOUT_MS = 90_000
+/** Ends what hangs. */
+const TIMEOUT_MS = 300_000
 
 /** In a process group of its own, as a terminal starts a command. */
 export function start(command: string, args: readonly string[], options: RunOptions): Started {

@@ -251,8 +251,17 @@ public final class KafkaTools {
   private Object createTopic(JsonNode args) throws Exception {
     NewTopic topic = new NewTopic(
         args.get("topic").asText(), args.get("partitions").asInt(), (short) args.get("replicationFactor").asInt());
-    admin().createTopics(List.of(topic.configs(strings(args.get("config"))))).all().get();
-    return null;
+    Waiting waiting = new Waiting("there are brokers for " + topic);
+    while (true) {
+      try {
+        admin().createTopics(List.of(topic.configs(strings(args.get("config"))))).all().get();
+        return null;
+      } catch (ExecutionException refused) {
+        // A node that stood still for longer than its session lasts is back with its next heartbeat.
+        if (!String.valueOf(refused.getMessage()).contains("are currently fenced")) throw refused;
+        waiting.pause();
+      }
+    }
   }
 
   private Object createPartitions(JsonNode args) throws Exception {
