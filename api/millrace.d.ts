@@ -515,7 +515,9 @@ export interface Storage {
     list(folder: string): Promise<string[]>;
     write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
     writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
-    putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>;
+    stage(folder: string, bytes: Uint8Array): Promise<StagedBytes>;
+    putIfAbsent(path: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'>;
+    expect(folder: string): void;
     remove(path: string): Promise<void>;
     lock(name: string): Promise<StorageLock | undefined>;
 }
