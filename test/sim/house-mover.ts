@@ -71,6 +71,7 @@ export class HouseMover implements Commander {
   #houses = 1
   #moved = 0
   #finished = false
+  #anew = false
 
   constructor(options: HouseMoverOptions) {
     this.#options = options
@@ -79,6 +80,11 @@ export class HouseMover implements Commander {
 
   get goesOn(): boolean {
     return this.#move !== undefined
+  }
+
+  /** They began anew in a new directory, and nothing of that came to lie there: the directory is empty, and is meant to be. */
+  get beginsAnew(): boolean {
+    return this.#anew && this.#options.logOf(this.#command.directory).owner === undefined
   }
 
   async next(life: number, mode: StartOptions['mode'], standStill: () => Promise<void>): Promise<Command> {
@@ -90,6 +96,7 @@ export class HouseMover implements Commander {
       if (this.#move !== undefined) await standStill()
       this.#move = undefined
       this.#become({ directory })
+      this.#anew = true
       return this.#command
     }
     const move = this.#move
@@ -106,9 +113,10 @@ export class HouseMover implements Commander {
     return { ...this.#command, ends: { afterMs: Number(ms), by: kill ? 'kill' : 'stop' } }
   }
 
-  /** The first one that was planned for this life or an earlier one. */
+  /** The first one that was planned for this life or an earlier one; none any more when the job has been given its time to finish. */
   #begin(life: number): void {
-    const at = this.#move === undefined ? this.#planned.findIndex((one) => one.life <= life) : -1
+    const now = this.#move === undefined && life <= this.#options.plan.lives + 1
+    const at = now ? this.#planned.findIndex((one) => one.life <= life) : -1
     const fault = this.#planned[at]
     if (fault === undefined) return
     this.#planned.splice(at, 1)

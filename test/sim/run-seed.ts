@@ -225,7 +225,7 @@ class SeedRun {
     if (this.#mover.isRefusal(error)) return {}
     switch (error.code) {
       case 'FOREIGN_TRANSACTIONS':
-        return this.#world.foreign ? { mode: 'fresh' } : undefined
+        return this.#world.foreign || this.#mover.beginsAnew ? { mode: 'fresh' } : undefined
       case 'LOG_DAMAGED':
       case 'CHECKPOINT_DAMAGED':
         return this.#simulation.repair() ? {} : undefined
