@@ -9,7 +9,7 @@ import { runSeed } from './run-seed.ts'
 import { describeFailure } from './totals.ts'
 
 const SEEDS_MAX = 999
-/** The slowest takes half a minute where nobody else is; what bounds the search is the number of seeds. */
+/** For what hangs: the search is bounded by the number of seeds. */
 const TIMEOUT_MS = 1_800_000
 /** Of exactly-once. */
 const RULES = Array.from({ length: 17 }, (_, n) => n + 1)
