@@ -495,6 +495,10 @@ export interface SplitEnumeratorContext<Split> extends RuntimePorts {
     fail(error: Error): void;
 }
 
+export interface StagedBytes {
+    discard(): Promise<void>;
+}
+
 export interface StandardSchema<T> {
     readonly '~standard': {
         readonly version: 1;
@@ -520,6 +524,10 @@ export interface Storage {
     expect(folder: string): void;
     remove(path: string): Promise<void>;
     lock(name: string): Promise<StorageLock | undefined>;
+}
+
+export interface StorageLock {
+    release(): Promise<void>;
 }
 
 export declare class StreamExecutionEnvironment {
