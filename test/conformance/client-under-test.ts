@@ -311,8 +311,7 @@ export class ClientUnderTest {
     )
     const seen = new Map<number, SeenRecord[]>(active.map((partition) => [partition, []]))
     const until = performance.now() + WAIT_MS
-    const atEnd = (partition: number): boolean =>
-      (fetcher.position(topic, partition) ?? 0) >= (ends.get(partition) ?? 0)
+    const atEnd = (partition: number): boolean => fetcher.position(topic, partition) === ends.get(partition)
     while (!active.every(atEnd)) {
       const [trouble] = reader.resting.values()
       if (trouble !== undefined) throw trouble
