@@ -9,6 +9,7 @@ import { type OffsetFetchResponsePartition, offsetFetchApi } from '../protocol/g
 import { brokerError } from './error-classes.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
 import { type RetryLimits, retrying } from './retrying.ts'
+import { unknownTopicGrace } from './unknown-topic-grace.ts'
 
 export interface TopicPartitionPlace {
   readonly topic: string
@@ -33,8 +34,6 @@ export interface GroupOffsetToCommit extends TopicPartitionPlace {
 const OFFSETS_BY_NAME_MAX = 9
 const OFFSET_FETCH_OF_GROUPS = 8
 const OFFSET_FETCH_OF_ALL = 2
-/** A topic that was made a moment ago may not be known to the coordinator; after that it was deleted. */
-const UNKNOWN_TOPIC_GRACE_MS = 2_000
 
 /** Only those that exist. */
 export function groupOffsets(
@@ -101,8 +100,7 @@ export async function commitGroupOffsets(
   const pending = new Map(offsets.map((offset) => [`${offset.topic}/${offset.partition}`, offset]))
   if (pending.size === 0) return
   const doing = `Committing offsets of group ${groupId}`
-  const { clock } = cluster.ports
-  let graceEndsMs: number | undefined
+  const mayStillCome = unknownTopicGrace(cluster.ports.clock)
   await withGroupCoordinator(cluster, groupId, doing, limits, async (connection) => {
     const byTopic = Map.groupBy(pending.values(), ({ topic }) => topic)
     const request = {
@@ -128,8 +126,7 @@ export async function commitGroupOffsets(
         else {
           const offset = pending.get(`${name}/${partitionIndex}`)?.offset ?? -1
           const place = { topic: name, partition: partitionIndex, offset }
-          graceEndsMs ??= clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
-          errors.push(commitError(errorCode, groupId, place, clock.monotonic() < graceEndsMs))
+          errors.push(commitError(errorCode, groupId, place, mayStillCome()))
         }
       }
     }

@@ -11,6 +11,7 @@ import { KafkaErrorCode } from '../protocol/errors.ts'
 import type { MetadataResponse, MetadataResponseTopic } from '../protocol/generated/metadata.ts'
 import { brokerError } from './error-classes.ts'
 import { type RetryingClient, retrying } from './retrying.ts'
+import { unknownTopicGrace } from './unknown-topic-grace.ts'
 
 export interface KnownBroker {
   readonly nodeId: number
@@ -37,12 +38,6 @@ interface KnownTopic {
   readonly partitionCount: number
   readonly leaders: readonly (PartitionLeader | undefined)[]
 }
-
-/**
- * How long a topic may be unknown before that is believed, from the first answer that says so: a new one reaches all brokers within
- * moments.
- */
-const UNKNOWN_TOPIC_GRACE_MS = 2_000
 
 export class ClusterMetadata {
   readonly #source: MetadataSource
@@ -95,16 +90,13 @@ export class ClusterMetadata {
   async ensure(topics: Iterable<string>, signal?: AbortSignal): Promise<void> {
     const wanted = [...new Set(topics)]
     if (wanted.every((topic) => this.#topics.has(topic))) return
-    const { clock } = this.#source.ports
-    let graceEndsMs: number | undefined
+    const mayStillCome = unknownTopicGrace(this.#source.ports.clock)
     const doing = `Asking for the partitions of ${wanted.slice(0, 5).join(', ')}${wanted.length > 5 ? ', ...' : ''}`
     const ask = async (): Promise<void> => {
       for (const topic of wanted) this.#wanted.add(topic)
       await this.refresh()
       for (const topic of wanted) {
-        if (this.#topics.has(topic)) continue
-        graceEndsMs ??= clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
-        throw this.#trouble(topic, clock.monotonic() < graceEndsMs)
+        if (!this.#topics.has(topic)) throw this.#trouble(topic, mayStillCome())
       }
     }
     try {

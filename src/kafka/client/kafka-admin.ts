@@ -35,6 +35,7 @@ import { unknownTopic } from './cluster-metadata.ts'
 import { brokerError } from './error-classes.ts'
 import type { KafkaCluster } from './kafka-cluster.ts'
 import { type RetryLimits, retrying } from './retrying.ts'
+import { unknownTopicGrace } from './unknown-topic-grace.ts'
 
 export interface TopicDescription {
   readonly name: string
@@ -64,8 +65,6 @@ export interface ConfigResource {
   readonly name: string
 }
 
-/** A topic that was made a moment ago may not be known to every broker: so long after the first that says so it is believed. */
-const UNKNOWN_TOPIC_GRACE_MS = 2_000
 /** The cluster's own number of replicas can be asked for since 2.4 (KIP-464). */
 const CREATE_WITH_DEFAULTS = 4
 const RESOURCE_TYPES = { topic: 2, broker: 4 } as const
@@ -95,16 +94,12 @@ export class KafkaAdmin {
   /** In the order of the names. A topic that does not exist is KAFKA_UNKNOWN_TOPIC naming all that do not. */
   async describeTopics(names: readonly string[]): Promise<TopicDescription[]> {
     if (names.length === 0) return []
-    const { clock } = this.#cluster.ports
-    let graceEndsMs: number | undefined
+    const mayStillCome = unknownTopicGrace(this.#cluster.ports.clock)
     const attempt = async (): Promise<TopicDescription[]> => {
       const { topics } = await this.#cluster.askMetadata([...new Set(names)])
       const byName = new Map(topics.map((topic) => [topic.name, topic]))
       const unknown = names.filter((name) => isUnknown(byName.get(name)))
-      if (unknown.length > 0) {
-        graceEndsMs ??= clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
-        throw unknownTopic(unknown, clock.monotonic() < graceEndsMs)
-      }
+      if (unknown.length > 0) throw unknownTopic(unknown, mayStillCome())
       return names.flatMap((name) => {
         const topic = byName.get(name)
         return topic === undefined ? [] : [described(topic, name)]
@@ -180,8 +175,7 @@ export class KafkaAdmin {
         configurationKeys: keys === undefined ? null : [...keys],
       },
     ]
-    const { clock } = this.#cluster.ports
-    let graceEndsMs: number | undefined
+    const mayStillCome = unknownTopicGrace(this.#cluster.ports.clock)
     const attempt = async ({ remainingMs }: { remainingMs: number }): Promise<Map<string, string | null>> => {
       const connection = await (type === 'broker'
         ? this.#cluster.connection(Number(name), 'control')
@@ -189,8 +183,7 @@ export class KafkaAdmin {
       const [result] = (await connection.send(describeConfigsApi, { resources })).results
       if (result === undefined) throw new MillraceError('KAFKA_PROTOCOL', `${doing} was answered without it.`)
       if (result.errorCode === KafkaErrorCode.UNKNOWN_TOPIC_OR_PARTITION) {
-        graceEndsMs ??= clock.monotonic() + UNKNOWN_TOPIC_GRACE_MS
-        throw unknownTopic([name], clock.monotonic() < graceEndsMs)
+        throw unknownTopic([name], mayStillCome())
       }
       if (result.errorCode !== KafkaErrorCode.NONE) {
         const right = type === 'topic' ? `DESCRIBE_CONFIGS on topic ${name}` : 'DESCRIBE_CONFIGS on the cluster'
