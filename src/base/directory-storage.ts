@@ -58,7 +58,7 @@ export class DirectoryStorage implements Storage {
       const target = this.#at(path)
       const directory = this.#directory(dirname(target))
       await directory.made
-      const temporary = await this.#writeTemporary(target, content)
+      const temporary = await this.#writeTemporary(dirname(target), content)
       try {
         await rename(temporary, target)
       } catch (error) {
@@ -100,7 +100,7 @@ export class DirectoryStorage implements Storage {
       const at = this.#at(folder)
       const directory = this.#directory(at)
       await directory.made
-      const [temporary] = await Promise.all([this.#writeTemporary(join(at, 'staged'), bytes), directory.durable])
+      const [temporary] = await Promise.all([this.#writeTemporary(at, bytes), directory.durable])
       return new StagedFile(temporary)
     } catch (error) {
       throw this.#failed('write into', folder, error)
@@ -158,8 +158,8 @@ export class DirectoryStorage implements Storage {
     return join(this.location, path)
   }
 
-  async #writeTemporary(target: string, content: Uint8Array | readonly Uint8Array[]): Promise<string> {
-    const temporary = join(dirname(target), `.${randomBytes(8).toString('hex')}.tmp`)
+  async #writeTemporary(folder: string, content: Uint8Array | readonly Uint8Array[]): Promise<string> {
+    const temporary = join(folder, `.${randomBytes(8).toString('hex')}.tmp`)
     const file = await open(temporary, 'wx')
     try {
       for (const chunk of chunksOf(content)) await file.writeFile(chunk)
