@@ -19,10 +19,12 @@ const isStorageFailed = (error: unknown): boolean => MillraceError.is(error) && 
 test('a new object is there whole when its writing resolved, never replaces another, and shares its folder with others', async (context) => {
   const storage = new DirectoryStorage(temporary(context))
   const pieces = [Buffer.from('one'), Buffer.alloc(3 * 1024 * 1024, 7), Buffer.from('two')]
-  await Promise.all([storage.writeNew('chk/state', pieces), storage.writeNew('chk/meta', Buffer.from('m'))])
+  await Promise.all([storage.create('chk/state').write(pieces), storage.create('chk/meta').write(Buffer.from('m'))])
   assert.deepEqual(await storage.list('chk'), ['meta', 'state'])
   assert.deepEqual(await storage.read('chk/state'), Buffer.concat(pieces))
-  await assert.rejects(storage.writeNew('chk/meta', Buffer.from('other')), isStorageFailed)
+  const second = storage.create('chk/meta')
+  await assert.rejects(second.write(Buffer.from('other')), isStorageFailed)
+  await second.discard()
   assert.deepEqual(await storage.read('chk/meta'), Buffer.from('m'))
 })
 
@@ -53,25 +55,31 @@ test('staged bytes are seen by nobody until they are put, or gone when they are 
   const root = temporary(context)
   const storage = new DirectoryStorage(root)
   const wanted = Buffer.from('wanted')
-  const staged = await storage.stage('log', wanted)
-  const other = await storage.stage('log', Buffer.from('other'))
+  const [staged, other] = [storage.stage('log'), storage.stage('log')]
+  await Promise.all([staged.write(wanted), other.write(Buffer.from('other'))])
   assert.deepEqual(await storage.list('log'), [])
   assert.equal(readdirSync(join(root, 'log')).length, 2, 'they are on the disk')
   assert.equal(await storage.putIfAbsent('log/1', wanted, staged), 'created')
   assert.equal((await storage.read('log/1'))?.toString(), 'wanted')
   await other.discard()
   await Promise.all([other.discard(), staged.discard()])
-  const late = await storage.stage('log', Buffer.from('late'))
+  const late = storage.stage('log')
+  await late.write(Buffer.from('late'))
   assert.equal(await storage.putIfAbsent('log/1', Buffer.from('late'), late), 'exists')
   assert.equal((await storage.read('log/1'))?.toString(), 'wanted')
   assert.deepEqual(readdirSync(join(root, 'log')), ['1'])
 })
 
-test('a folder that is expected may be written to, removed, and written to again', async (context) => {
-  const storage = new DirectoryStorage(temporary(context))
-  storage.expect('chk')
-  for (const content of ['first', 'second']) {
-    await storage.writeNew('chk/state', Buffer.from(content))
+test('what was begun may be written at any time, given up, and begun again; its folder may be removed between', async (context) => {
+  const root = temporary(context)
+  const storage = new DirectoryStorage(root)
+  const begun = [storage.create('chk/state'), storage.create('chk/other'), storage.stage('log')]
+  await Promise.all(begun.map((object) => object.discard()))
+  await Promise.all(begun.map((object) => object.discard()))
+  assert.deepEqual([...readdirSync(join(root, 'chk')), ...readdirSync(join(root, 'log'))], [])
+  await storage.remove('log')
+  for (const content of ['', 'second']) {
+    await storage.create('chk/state').write(Buffer.from(content))
     assert.equal((await storage.read('chk/state'))?.toString(), content)
     await storage.remove('chk')
     assert.deepEqual(await storage.list(''), [])

@@ -2,33 +2,37 @@
  * Storage in a directory of a POSIX file system. A write goes to a temporary name, is fsynced, takes its final name by
  * rename (or by link where it must not replace anything), and then the directory is fsynced: after a power cut the object
  * is there whole or not at all. Temporary names begin with a dot and end in `.tmp`; readers never see them. Only what nobody looks
- * for yet (`writeNew`) has its final name from the start.
+ * for yet (`create`) has its final name from the start.
  */
 
 import { randomBytes } from 'node:crypto'
+import { constants } from 'node:fs'
 import { type FileHandle, link, mkdir, open, readdir, readFile, rename, rm, unlink } from 'node:fs/promises'
 import { connect, createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { joint } from './joint.ts'
 import { MillraceError } from './millrace-error.ts'
 import { socketPath } from './socket-path.ts'
-import type { StagedBytes, Storage, StorageLock } from './storage.ts'
+import type { NewObject, Storage, StorageLock } from './storage.ts'
 
 /** Written at a time. */
 const CHUNK_BYTES = 1024 * 1024
+/** A new file; each write resolves when what it wrote is durable, which is one wait of a thread less than asking for that behind it. */
+const NEW_AND_DURABLE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_DSYNC
 
-/** A folder that is there, and then will still be there after a power cut. */
+/** A folder that was made. */
 interface KnownDirectory {
-  readonly made: Promise<unknown>
-  readonly durable: Promise<void>
+  /** Tells the first of its parents that had to be made. */
+  readonly made: Promise<string | undefined>
+  /** It is there after a power cut too. */
+  durable: Promise<void> | undefined
 }
 
 export class DirectoryStorage implements Storage {
   readonly location: string
   readonly #known = new Map<string, KnownDirectory>()
-  /** Counts what is made in folders, and syncs of folders. */
-  #moment = 0
-  #lastSync: { readonly path: string; readonly began: number; readonly done: Promise<void> } | undefined
+  /** The sync of a folder that was asked for and has not begun. */
+  #waitingSync: { readonly path: string; readonly done: Promise<void> } | undefined
 
   constructor(root: string) {
     this.location = resolve(root)
@@ -54,62 +58,40 @@ export class DirectoryStorage implements Storage {
   }
 
   async write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
-    try {
-      const target = this.#at(path)
-      const directory = this.#directory(dirname(target))
-      await directory.made
-      const temporary = await this.#writeTemporary(dirname(target), content)
-      try {
-        await rename(temporary, target)
-      } catch (error) {
-        await rm(temporary, { force: true })
-        throw error
-      }
-      await Promise.all([directory.durable, syncDirectory(dirname(target))])
-    } catch (error) {
-      throw this.#failed('write', path, error)
-    }
-  }
-
-  async writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
-    try {
-      const target = this.#at(path)
-      const directory = this.#directory(dirname(target))
-      await directory.made
-      const folder = new Folder(dirname(target))
-      try {
-        const file = await open(target, 'wx')
-        const since = ++this.#moment
-        try {
-          for (const chunk of chunksOf(content)) await file.writeFile(chunk)
-          // At once, as the file system can then do it in one go.
-          await Promise.all([file.sync(), this.#syncOnce(dirname(target), folder, since), directory.durable])
-        } finally {
-          release(file)
-        }
-      } finally {
-        folder.release()
-      }
-    } catch (error) {
-      throw this.#failed('write', path, error)
-    }
-  }
-
-  async stage(folder: string, bytes: Uint8Array): Promise<StagedFile> {
-    try {
-      const at = this.#at(folder)
-      const directory = this.#directory(at)
-      await directory.made
-      const [temporary] = await Promise.all([this.#writeTemporary(at, bytes), directory.durable])
-      return new StagedFile(temporary)
-    } catch (error) {
-      throw this.#failed('write into', folder, error)
-    }
-  }
-
-  async putIfAbsent(path: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'> {
-    const file = staged instanceof StagedFile ? staged : await this.stage(dirname(path), bytes)
     const target = this.#at(path)
+    const folder = dirname(target)
+    const failed = (error: unknown): MillraceError => this.#failed('write', path, error)
+    const temporary = this.#temporary(folder, failed)
+    await temporary.write(content)
+    try {
+      await rename(temporary.path, target)
+      await this.#syncNames(folder)
+    } catch (error) {
+      await temporary.discard()
+      throw failed(error)
+    }
+  }
+
+  create(path: string): NewObject {
+    const target = this.#at(path)
+    const folder = dirname(target)
+    return new NewFile({
+      path: target,
+      folder: this.#directory(folder).made,
+      place: () => Promise.all([this.#durable(folder), this.#syncNames(folder)]),
+      failed: (error) => this.#failed('write', path, error),
+    })
+  }
+
+  stage(folder: string): NewObject {
+    return this.#temporary(this.#at(folder), (error) => this.#failed('write into', folder, error))
+  }
+
+  async putIfAbsent(path: string, bytes: Uint8Array, staged?: NewObject): Promise<'created' | 'exists'> {
+    const target = this.#at(path)
+    const failed = (error: unknown): MillraceError => this.#failed('create', path, error)
+    const file = staged instanceof NewFile ? staged : this.#temporary(dirname(target), failed)
+    if (file !== staged) await file.write(bytes)
     const folder = new Folder(dirname(target))
     try {
       joint('record-before-link', { path })
@@ -119,14 +101,10 @@ export class DirectoryStorage implements Storage {
     } catch (error) {
       await file.discard().catch(() => undefined)
       if (isCode(error, 'EEXIST')) return 'exists'
-      throw this.#failed('create', path, error)
+      throw failed(error)
     } finally {
       folder.release()
     }
-  }
-
-  expect(folder: string): void {
-    this.#directory(this.#at(folder))
   }
 
   async remove(path: string): Promise<void> {
@@ -158,32 +136,29 @@ export class DirectoryStorage implements Storage {
     return join(this.location, path)
   }
 
-  async #writeTemporary(folder: string, content: Uint8Array | readonly Uint8Array[]): Promise<string> {
-    const temporary = join(folder, `.${randomBytes(8).toString('hex')}.tmp`)
-    const file = await open(temporary, 'wx')
-    try {
-      for (const chunk of chunksOf(content)) await file.writeFile(chunk)
-      await file.sync()
-    } catch (error) {
-      // A full disk must not be filled further by what did not fit.
-      await rm(temporary, { force: true })
-      throw error
-    } finally {
-      release(file)
-    }
-    return temporary
+  /** Its name need not last, only its folder. */
+  #temporary(folder: string, failed: (error: unknown) => MillraceError): NewFile {
+    const path = join(folder, `.${randomBytes(8).toString('hex')}.tmp`)
+    return new NewFile({ path, folder: this.#directory(folder).made, place: () => this.#durable(folder), failed })
   }
 
   /** Makes the folder once, whoever asks how often at a time. */
   #directory(folder: string): KnownDirectory {
     const known = this.#known.get(folder)
     if (known !== undefined) return known
-    const made = mkdir(folder, { recursive: true })
-    const durable = made.then((first) => syncParents(folder, first))
-    durable.catch(() => this.#known.delete(folder))
-    const directory = { made, durable }
+    const directory: KnownDirectory = { made: mkdir(folder, { recursive: true }), durable: undefined }
+    directory.made.catch(() => this.#known.delete(folder))
     this.#known.set(folder, directory)
     return directory
+  }
+
+  #durable(folder: string): Promise<void> {
+    const directory = this.#directory(folder)
+    if (directory.durable === undefined) {
+      directory.durable = directory.made.then((first) => syncParents(folder, first))
+      directory.durable.catch(() => this.#known.delete(folder))
+    }
+    return directory.durable
   }
 
   /** What is removed is not there the next time; what is not below it stays known. */
@@ -193,12 +168,19 @@ export class DirectoryStorage implements Storage {
     }
   }
 
-  /** Makes durable which names a folder had at a moment: a sync that began since then, whoever asked for it, does. */
-  #syncOnce(path: string, folder: Folder, since: number): Promise<void> {
-    const last = this.#lastSync
-    if (last !== undefined && last.path === path && last.began > since) return last.done
-    const done = folder.sync()
-    this.#lastSync = { path, began: ++this.#moment, done }
+  /** Makes durable which names a folder has now: a sync that has not begun yet does, whoever asked for it. */
+  #syncNames(path: string): Promise<void> {
+    const waiting = this.#waitingSync
+    if (waiting?.path === path) return waiting.done
+    const folder = new Folder(path)
+    const done = folder.opened
+      .then(() => {
+        if (this.#waitingSync === sync) this.#waitingSync = undefined
+        return folder.sync()
+      })
+      .finally(() => folder.release())
+    const sync = { path, done }
+    this.#waitingSync = sync
     return done
   }
 
@@ -213,36 +195,82 @@ export class DirectoryStorage implements Storage {
 
 /** A folder, opened while what is to be durable in it is being done. */
 class Folder {
-  readonly #handle: Promise<FileHandle>
+  readonly opened: Promise<FileHandle>
 
   constructor(path: string) {
-    this.#handle = open(path, 'r')
-    this.#handle.catch(() => undefined)
+    this.opened = open(path, 'r')
+    this.opened.catch(() => undefined)
   }
 
   async sync(): Promise<void> {
-    const handle = await this.#handle
+    const handle = await this.opened
     await handle.sync()
   }
 
   release(): void {
-    this.#handle.then(release, () => undefined)
+    this.opened.then(release, () => undefined)
   }
 }
 
-/** A file that has a temporary name only. */
-class StagedFile implements StagedBytes {
+interface NewFileOptions {
   readonly path: string
+  /** Resolves when it is there. */
+  readonly folder: Promise<unknown>
+  /** Makes durable what its name needs. */
+  readonly place: () => Promise<unknown>
+  readonly failed: (error: unknown) => MillraceError
+}
 
-  constructor(path: string) {
+class NewFile implements NewObject {
+  readonly path: string
+  readonly #file: Promise<FileHandle>
+  readonly #placed: Promise<unknown>
+  readonly #failed: (error: unknown) => MillraceError
+
+  constructor({ path, folder, place, failed }: NewFileOptions) {
     this.path = path
+    this.#file = folder.then(() => open(path, NEW_AND_DURABLE))
+    this.#placed = this.#file.then(place)
+    // Who writes is told.
+    this.#placed.catch(() => undefined)
+    this.#failed = failed
+  }
+
+  async write(content: Uint8Array | readonly Uint8Array[]): Promise<void> {
+    try {
+      const file = await this.#file
+      const pieces = content instanceof Uint8Array ? [content] : content
+      const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
+      if (bytes > 0 && bytes <= CHUNK_BYTES) for (const chunk of chunksOf(pieces)) await file.writeFile(chunk)
+      else await this.#writeInChunks(pieces)
+      release(file)
+      await this.#placed
+    } catch (error) {
+      // A full disk must not be filled further by what did not fit.
+      await this.discard().catch(() => undefined)
+      throw this.#failed(error)
+    }
   }
 
   async discard(): Promise<void> {
+    const file = await this.#file.catch(() => undefined)
+    if (file === undefined) return
+    release(file)
     try {
       await unlink(this.path)
     } catch (error) {
       if (!isCode(error, 'ENOENT')) throw error
+    }
+  }
+
+  /** Of many chunks only the last waits for the disk. */
+  async #writeInChunks(pieces: readonly Uint8Array[]): Promise<void> {
+    const file = await open(this.path, 'r+')
+    try {
+      for (const chunk of chunksOf(pieces)) await file.writeFile(chunk)
+      await file.sync()
+    } finally {
+      release(file)
     }
   }
 }

@@ -2,7 +2,7 @@
  * Storage in memory, for environments made by hand without a directory and for tests. It ends with the process, and so does
  * whatever was stored: a job on it has no exactly-once beyond its own process.
  */
-import type { StagedBytes, Storage, StorageLock } from './storage.ts'
+import type { NewObject, Storage, StorageLock } from './storage.ts'
 
 export class MemoryStorage implements Storage {
   readonly location: string = 'memory'
@@ -26,22 +26,18 @@ export class MemoryStorage implements Storage {
     this.#objects.set(path, content instanceof Uint8Array ? Buffer.from(content) : Buffer.concat(content))
   }
 
-  writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void> {
-    return this.write(path, content)
+  create(path: string): NewObject {
+    return { write: (content) => this.write(path, content), discard: () => this.remove(path) }
   }
 
-  async stage(): Promise<StagedBytes> {
-    return { discard: async () => undefined }
+  stage(_folder: string): NewObject {
+    return { write: async () => undefined, discard: async () => undefined }
   }
 
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
     if (this.#objects.has(path)) return 'exists'
     this.#objects.set(path, Buffer.from(bytes))
     return 'created'
-  }
-
-  expect(): void {
-    // There are no folders.
   }
 
   async remove(path: string): Promise<void> {

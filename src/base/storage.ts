@@ -9,9 +9,14 @@ export interface StorageLock {
   release(): Promise<void>
 }
 
-/** Bytes that `Storage.stage` made durable. */
-export interface StagedBytes {
-  /** When they are not to be put after all. Idempotent; nothing happens once they are put. */
+/** An object that has begun: whatever does not need its content is done meanwhile. */
+export interface NewObject {
+  /**
+   * Once: its content, in one piece or in several that follow each other. The pieces are not touched until it resolves; then they are
+   * durable.
+   */
+  write(content: Uint8Array | readonly Uint8Array[]): Promise<void>
+  /** When it is not wanted after all; not while it is being written. Idempotent; what was put stays. */
   discard(): Promise<void>
 }
 
@@ -28,22 +33,17 @@ export interface Storage {
    */
   write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>
   /**
-   * Writes an object that is new and that nobody looks for before this resolves. Until then a part of it may be there, also
-   * after a crash; in turn it may be cheaper than `write`. The pieces are not touched until it resolves.
+   * Begins an object that is new and that nobody looks for before its content is written. Until then it may be there empty or in part,
+   * also after a crash; in turn it may be cheaper than `write`, the more so the earlier it begins. Beginning cannot fail: writing does, if it must.
    */
-  writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>
+  create(path: string): NewObject
+  /** Begins an object that is to be put into this folder, so that putting it has less left to do. Nobody sees it before. */
+  stage(folder: string): NewObject
   /**
-   * Makes bytes durable that are to be put into this folder, so that putting them, which somebody waits for, has less left to do. Nobody sees
-   * them before.
+   * Writes the object only if there is none: exactly one of several concurrent writers is told 'created'. `staged`: these bytes, written
+   * into this folder already; they are used up.
    */
-  stage(folder: string, bytes: Uint8Array): Promise<StagedBytes>
-  /**
-   * Writes the object only if there is none: exactly one of several concurrent writers is told 'created'. `staged`: what `stage` answered
-   * for these bytes and this folder; it is used up.
-   */
-  putIfAbsent(path: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'>
-  /** Begins to make ready a folder that is about to be written to. It cannot fail: writing does, if it must. */
-  expect(folder: string): void
+  putIfAbsent(path: string, bytes: Uint8Array, staged?: NewObject): Promise<'created' | 'exists'>
   /** Removes an object, or a folder with all below it; nothing happens when it is absent. */
   remove(path: string): Promise<void>
   /**

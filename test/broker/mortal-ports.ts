@@ -92,10 +92,13 @@ export class MortalLife {
       read: (path) => call(() => real.read(path)),
       list: (folder) => call(() => real.list(folder)),
       write: (path, bytes) => call(() => real.write(path, bytes)),
-      writeNew: (path, bytes) => call(() => real.writeNew(path, bytes)),
-      stage: (folder, bytes) => call(() => real.stage(folder, bytes)),
+      create: (path) => {
+        const created = real.create(path)
+        return { write: (content) => call(() => created.write(content)), discard: () => call(() => created.discard()) }
+      },
+      // Nobody sees it, and it is put by nobody any more.
+      stage: (folder) => real.stage(folder),
       putIfAbsent: (path, bytes, staged) => call(() => real.putIfAbsent(path, bytes, staged)),
-      expect: (folder) => real.expect(folder),
       remove: (path) => call(() => real.remove(path)),
       lock: async (name) => {
         const lock = await call(() => real.lock(name))

@@ -270,10 +270,15 @@ function mortalStorage(life: Incarnation, disk: MemoryStorage): Storage {
     read: (path) => through(() => disk.read(path)),
     list: (folder) => faulty('list', folder, () => disk.list(folder)),
     write: (path, bytes) => faulty('write', path, () => disk.write(path, bytes)),
-    writeNew: (path, bytes) => faulty('write', path, () => disk.writeNew(path, bytes)),
-    stage: (folder) => faulty('write', `${folder}/staged`, () => disk.stage()),
+    create: (path) => ({
+      write: (content) => faulty('write', path, () => disk.write(path, content)),
+      discard: () => through(() => disk.remove(path)),
+    }),
+    stage: (folder) => ({
+      write: () => faulty('write', `${folder}/staged`, async () => undefined),
+      discard: async () => undefined,
+    }),
     putIfAbsent: (path, bytes) => faulty('put', path, () => disk.putIfAbsent(path, bytes)),
-    expect: () => undefined,
     remove: (path) => through(() => disk.remove(path)),
     // Another machine's lock is not seen: safety must not rest on it.
     lock: async (): Promise<StorageLock> => ({ release: async () => undefined }),

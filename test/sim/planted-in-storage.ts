@@ -122,7 +122,7 @@ function sharedFolders(storage: Storage): Storage {
   return {
     ...storage,
     read: (path) => storage.read(sharedFolder(path)),
-    writeNew: (path, bytes) => storage.writeNew(sharedFolder(path), bytes),
+    create: (path) => storage.create(sharedFolder(path)),
     remove: (path) => storage.remove(sharedFolder(path)),
   }
 }

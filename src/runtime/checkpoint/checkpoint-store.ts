@@ -3,7 +3,7 @@
  * ends with `_metadata`; a folder only counts once the log has its `completed` record with the digest returned here.
  */
 import { createHash } from 'node:crypto'
-import { type Clock, joint, MillraceError, type Storage } from '../../base/index.ts'
+import { type Clock, joint, MillraceError, type NewObject, type Storage } from '../../base/index.ts'
 import { type CheckpointContent, checkpointDamaged, decodeCheckpoint, encodeMetadata } from './checkpoint-metadata.ts'
 import { sha256 } from './job-log-record.ts'
 
@@ -17,18 +17,27 @@ export interface StoredCheckpoint {
   readonly bytes: number
 }
 
+/** The files of a checkpoint that has begun. */
+interface Files {
+  readonly state: NewObject
+  readonly metadata: NewObject
+}
+
 export class CheckpointStore {
   readonly #storage: Storage
   readonly #clock: Clock
+  /** By folder: expected, and not written yet. */
+  readonly #expected = new Map<string, Files>()
 
   constructor(storage: Storage, clock: Clock) {
     this.#storage = storage
     this.#clock = clock
   }
 
-  /** A checkpoint has begun that will probably be written. */
+  /** A checkpoint is near that will probably be written: what can be done before its content is known, begins. */
   expect(checkpoint: number, attempt: number): void {
-    this.#storage.expect(folderOf(checkpoint, attempt))
+    const folder = folderOf(checkpoint, attempt)
+    if (!this.#expected.has(folder)) this.#expected.set(folder, this.#begin(folder))
   }
 
   /**
@@ -42,17 +51,15 @@ export class CheckpointStore {
     const { checkpoint } = content
     const folder = folderOf(checkpoint, content.attempt)
     const pieces = content.parts.map((part) => part.bytes)
+    const files = this.#expected.get(folder) ?? this.#begin(folder)
+    this.#expected.delete(folder)
     // At once, and in any order: neither counts before the log says that the checkpoint completed.
-    const state = this.#storage
-      .writeNew(`${folder}/state`, pieces)
-      .then(() => joint('snapshot-written', { checkpoint }))
+    const state = files.state.write(pieces).then(() => joint('snapshot-written', { checkpoint }))
     const described = digestOf(pieces, this.#clock).then((digest) => {
       const metadata = encodeMetadata(content, digest)
       const stateBytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
       const stored = { folder, digest: sha256(metadata), bytes: stateBytes + metadata.byteLength }
-      const written = this.#storage
-        .writeNew(`${folder}/_metadata`, metadata)
-        .then(() => joint('metadata-written', { checkpoint }))
+      const written = files.metadata.write(metadata).then(() => joint('metadata-written', { checkpoint }))
       return all([written, beside(stored)]).then(() => stored)
     })
     const [stored] = await all([described, state])
@@ -72,7 +79,17 @@ export class CheckpointStore {
 
   /** Removes what a failed checkpoint left; failing to is no failure. */
   async discard(checkpoint: number, attempt: number): Promise<void> {
-    await this.#removeQuietly(folderOf(checkpoint, attempt))
+    const folder = folderOf(checkpoint, attempt)
+    await this.#giveUp(folder)
+    await this.#removeQuietly(folder)
+  }
+
+  /** Removes what was expected and not written; it does not fail. */
+  async close(): Promise<void> {
+    for (const folder of this.#expected.keys()) {
+      await this.#giveUp(folder)
+      await this.#removeQuietly(folder)
+    }
   }
 
   /**
@@ -88,6 +105,19 @@ export class CheckpointStore {
         await this.#removeQuietly(name)
       }
     })
+  }
+
+  #begin(folder: string): Files {
+    return {
+      state: this.#storage.create(`${folder}/state`),
+      metadata: this.#storage.create(`${folder}/_metadata`),
+    }
+  }
+
+  async #giveUp(folder: string): Promise<void> {
+    const files = this.#expected.get(folder)
+    this.#expected.delete(folder)
+    await Promise.allSettled([files?.state.discard(), files?.metadata.discard()])
   }
 
   #removeQuietly(folder: string): Promise<void> {

@@ -8,8 +8,8 @@ import {
   type Clock,
   joint,
   MillraceError,
+  type NewObject,
   type Random,
-  type StagedBytes,
   type Storage,
 } from '../../base/index.ts'
 import { JobHistory } from './job-history.ts'
@@ -31,7 +31,7 @@ export interface JobLogPorts {
 interface Unplaced {
   readonly entry: Omit<LogEntry, 'number'>
   readonly bytes: Buffer
-  readonly staged?: StagedBytes
+  readonly staged?: NewObject
 }
 
 export class JobLog {
@@ -44,6 +44,7 @@ export class JobLog {
   readonly #unanswered = new Set<string>()
   /** By what they say. */
   readonly #staged = new Map<string, Unplaced>()
+  #expected: NewObject | undefined
 
   constructor(ports: JobLogPorts) {
     this.#ports = ports
@@ -123,10 +124,17 @@ export class JobLog {
     return number
   }
 
+  /** A record will be staged soon. */
+  expect(): void {
+    this.#expected ??= this.#ports.storage.stage(FOLDER)
+  }
+
   /** Does ahead what takes longest of appending this very record, if it is the next one of the own attempt. */
   async stage(record: LogRecord): Promise<void> {
     const unplaced = this.#encode(this.#attempt, record)
-    const staged = await this.#ports.storage.stage(FOLDER, unplaced.bytes)
+    const staged = this.#expected ?? this.#ports.storage.stage(FOLDER)
+    this.#expected = undefined
+    await staged.write(unplaced.bytes)
     this.#staged.set(JSON.stringify(record), { ...unplaced, staged })
   }
 
@@ -138,14 +146,20 @@ export class JobLog {
     const unplaced = this.#staged.get(said) ?? this.#encode(this.#attempt, record)
     this.#staged.delete(said)
     if (!(await this.#put(number, unplaced))) throw this.#superseded(number)
-    await Promise.all([this.#checkOwnership(number), this.unstage()])
+    await Promise.all([this.#checkOwnership(number), this.#discardStaged()])
   }
 
-  /** Gives up what was staged and not appended. It does not fail. */
+  /** Gives up what was expected or staged and not appended. It does not fail. */
   async unstage(): Promise<void> {
-    const staged = [...this.#staged.values()]
+    const expected = this.#expected
+    this.#expected = undefined
+    await Promise.allSettled([expected?.discard(), this.#discardStaged()])
+  }
+
+  async #discardStaged(): Promise<void> {
+    const unused = [...this.#staged.values()].map((unplaced) => unplaced.staged)
     this.#staged.clear()
-    await Promise.allSettled(staged.map((unplaced) => unplaced.staged?.discard()))
+    await Promise.allSettled(unused.map((staged) => staged?.discard()))
   }
 
   /** Throws SUPERSEDED when the log shows another owner. Cheap: one listing. */

@@ -4,8 +4,8 @@ import { test } from 'node:test'
 import {
   MillraceError,
   type Network,
+  type NewObject,
   SeededRandom,
-  type StagedBytes,
   type Storage,
   silentLogger,
 } from '../../base/index.ts'
@@ -51,7 +51,7 @@ class HeldStorage extends StagingStorage {
     return super.write(path, bytes)
   }
 
-  override async putIfAbsent(path: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'> {
+  override async putIfAbsent(path: string, bytes: Uint8Array, staged?: NewObject): Promise<'created' | 'exists'> {
     await this.#gate(path)
     return super.putIfAbsent(path, bytes, staged)
   }

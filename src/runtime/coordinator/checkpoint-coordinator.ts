@@ -17,6 +17,8 @@ import type { CompletedRecord } from '../checkpoint/job-log-record.ts'
 import { type CheckpointEvent, type CheckpointPhase, nextPhase } from './checkpoint-phase.ts'
 
 const TIMER_SLACK_MS = 2
+/** How long before it is due a checkpoint is expected. */
+const AHEAD_MS = 5
 
 export interface CheckpointOptions {
   readonly jobName: string
@@ -151,7 +153,7 @@ export class CheckpointCoordinator {
       this.#timer?.cancel()
       for (const { timer } of this.#pending) timer?.cancel()
       while (this.#work.size > 0) await Promise.all(this.#work)
-      await this.#options.log.unstage()
+      await Promise.all([this.#options.log.unstage(), this.#options.store.close()])
     }
   }
 
@@ -231,13 +233,20 @@ export class CheckpointCoordinator {
       this.#begin(undefined)
       this.#beginWhenDue()
     } else if (Number.isFinite(delayMs)) {
-      this.#timer = clock.setTimer(delayMs, () => this.#beginWhenDue())
+      if (delayMs <= AHEAD_MS) this.#expect(this.#next)
+      const waitMs = delayMs <= AHEAD_MS ? delayMs : delayMs - AHEAD_MS
+      this.#timer = clock.setTimer(waitMs, () => this.#beginWhenDue())
     }
+  }
+
+  #expect(checkpoint: number): void {
+    this.#options.store.expect(checkpoint, this.#options.attempt)
+    this.#options.log.expect()
   }
 
   /** Sends the barrier, and takes the enumerators' states in the same turn. */
   #begin(reason: FinalReason | undefined): void {
-    const { ports, timeoutMs, tasks, sourceTasks, store, attempt } = this.#options
+    const { ports, timeoutMs, tasks, sourceTasks } = this.#options
     const checkpoint = this.#next++
     const beganMs = ports.clock.monotonic()
     // A timer is a little late each time: what is asked for is the rate.
@@ -262,7 +271,7 @@ export class CheckpointCoordinator {
       this.#track(Promise.resolve().then(() => this.#fail(pending, 'declined', toError(error))))
       return
     }
-    store.expect(checkpoint, attempt)
+    this.#expect(checkpoint)
     const tooLong = (): void => this.#fail(pending, 'timeout', new Error(`it took longer than ${timeoutMs} ms`))
     pending.timer = ports.clock.setTimer(timeoutMs, tooLong)
     for (const task of sourceTasks) {

@@ -25,10 +25,16 @@ export class CrashingWorld {
       read: (path) => this.#alive(() => storage.read(path)),
       list: (folder) => this.#alive(() => storage.list(folder)),
       write: (path, bytes) => this.#alive(() => storage.write(path, bytes)),
-      writeNew: (path, bytes) => this.#alive(() => storage.writeNew(path, bytes)),
-      stage: (folder, bytes) => this.#alive(() => storage.stage(folder, bytes)),
+      create: (path) => {
+        const created = storage.create(path)
+        return {
+          write: (content) => this.#alive(() => created.write(content)),
+          discard: () => this.#alive(() => created.discard()),
+        }
+      },
+      // Nobody sees it, and what it is put by fails.
+      stage: (folder) => storage.stage(folder),
       putIfAbsent: (path, bytes, staged) => this.#alive(() => storage.putIfAbsent(path, bytes, staged)),
-      expect: (folder) => storage.expect(folder),
       remove: (path) => this.#alive(() => storage.remove(path)),
       lock: (name) => this.#alive(() => this.#lock(storage, name)),
     }

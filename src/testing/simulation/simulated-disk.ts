@@ -62,13 +62,22 @@ export class SimulatedDisk {
         const bytes = whole(content)
         return run('write', path, () => void this.objects.set(at(path), bytes))
       },
-      writeNew: (path, content) => {
-        const bytes = whole(content)
-        return run('write', path, (torn) => {
-          this.objects.set(at(path), torn ? bytes.subarray(0, bytes.length >> 1) : bytes)
-        })
+      create: (path) => {
+        if (!this.objects.has(at(path))) this.objects.set(at(path), Buffer.alloc(0))
+        return {
+          write: (content) => {
+            const bytes = whole(content)
+            return run('write', path, (torn) => {
+              this.objects.set(at(path), torn ? bytes.subarray(0, bytes.length >> 1) : bytes)
+            })
+          },
+          discard: () => run('remove', path, () => this.remove(at(path))),
+        }
       },
-      stage: (folder) => run('write', `${folder}/staged`, () => ({ discard: async () => undefined })),
+      stage: (folder) => ({
+        write: () => run('write', `${folder}/staged`, () => undefined),
+        discard: async () => undefined,
+      }),
       putIfAbsent: (path, content) => {
         const bytes = Buffer.from(content)
         return run('put', path, () => {
@@ -78,7 +87,6 @@ export class SimulatedDisk {
         })
       },
       remove: (path) => run('remove', path, () => this.remove(at(path))),
-      expect: () => undefined,
       // A second process is on another machine, where the lock of the first is not seen: safety must not rest on it.
       lock: (name) => run('read', name, () => ({ release: async () => undefined })),
     }
