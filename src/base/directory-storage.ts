@@ -263,6 +263,10 @@ class NewFile implements NewObject {
     }
   }
 
+  abandon(): void {
+    this.#file.then(release, () => undefined)
+  }
+
   /** Of many chunks only the last waits for the disk. */
   async #writeInChunks(pieces: readonly Uint8Array[]): Promise<void> {
     const file = await open(this.path, 'r+')

@@ -27,11 +27,11 @@ export class MemoryStorage implements Storage {
   }
 
   create(path: string): NewObject {
-    return { write: (content) => this.write(path, content), discard: () => this.remove(path) }
+    return { write: (content) => this.write(path, content), discard: () => this.remove(path), abandon: () => undefined }
   }
 
   stage(_folder: string): NewObject {
-    return { write: async () => undefined, discard: async () => undefined }
+    return { write: async () => undefined, discard: async () => undefined, abandon: () => undefined }
   }
 
   async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {

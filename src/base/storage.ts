@@ -18,6 +18,8 @@ export interface NewObject {
   write(content: Uint8Array | readonly Uint8Array[]): Promise<void>
   /** When it is not wanted after all; not while it is being written. Idempotent; what was put stays. */
   discard(): Promise<void>
+  /** The same, but whatever is there stays: it is not for this process to touch any more. */
+  abandon(): void
 }
 
 export interface Storage {

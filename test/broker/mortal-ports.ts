@@ -94,7 +94,11 @@ export class MortalLife {
       write: (path, bytes) => call(() => real.write(path, bytes)),
       create: (path) => {
         const created = real.create(path)
-        return { write: (content) => call(() => created.write(content)), discard: () => call(() => created.discard()) }
+        return {
+          write: (content) => call(() => created.write(content)),
+          discard: () => call(() => created.discard()),
+          abandon: () => created.abandon(),
+        }
       },
       // Nobody sees it, and it is put by nobody any more.
       stage: (folder) => real.stage(folder),

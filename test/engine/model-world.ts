@@ -273,10 +273,12 @@ function mortalStorage(life: Incarnation, disk: MemoryStorage): Storage {
     create: (path) => ({
       write: (content) => faulty('write', path, () => disk.write(path, content)),
       discard: () => through(() => disk.remove(path)),
+      abandon: () => undefined,
     }),
     stage: (folder) => ({
       write: () => faulty('write', `${folder}/staged`, async () => undefined),
       discard: async () => undefined,
+      abandon: () => undefined,
     }),
     putIfAbsent: (path, bytes) => faulty('put', path, () => disk.putIfAbsent(path, bytes)),
     remove: (path) => through(() => disk.remove(path)),

@@ -84,12 +84,18 @@ export class CheckpointStore {
     await this.#removeQuietly(folder)
   }
 
-  /** Removes what was expected and not written; it does not fail. */
-  async close(): Promise<void> {
-    for (const folder of this.#expected.keys()) {
-      await this.#giveUp(folder)
-      await this.#removeQuietly(folder)
+  /** Gives up what was expected and not written. It does not fail. */
+  async close(options: { readonly abandon: boolean }): Promise<void> {
+    for (const [folder, { state, metadata }] of this.#expected) {
+      if (options.abandon) {
+        state.abandon()
+        metadata.abandon()
+      } else {
+        await this.#giveUp(folder)
+        await this.#removeQuietly(folder)
+      }
     }
+    this.#expected.clear()
   }
 
   /**

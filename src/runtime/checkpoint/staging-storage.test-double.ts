@@ -9,6 +9,7 @@ export class StagingStorage extends MemoryStorage {
     const staged: NewObject = {
       write: async () => undefined,
       discard: async () => void this.waiting.delete(staged),
+      abandon: () => undefined,
     }
     this.waiting.add(staged)
     return staged

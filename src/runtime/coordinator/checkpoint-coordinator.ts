@@ -153,7 +153,7 @@ export class CheckpointCoordinator {
       this.#timer?.cancel()
       for (const { timer } of this.#pending) timer?.cancel()
       while (this.#work.size > 0) await Promise.all(this.#work)
-      await Promise.all([this.#options.log.unstage(), this.#options.store.close()])
+      await this.#options.log.unstage()
     }
   }
 

@@ -264,6 +264,7 @@ export class Execution {
       timer = ports.clock.setTimer(CLOSE_TIMEOUT_MS, () => resolve('too long'))
     })
     const outcome = await Promise.race([Promise.all([tasksGone, ...enumeratorsGone]), tooLong])
+    await this.#options.store.close({ abandon })
     timer?.cancel()
     if (outcome !== 'too long') return undefined
     const who = this.#unclosed.size === 0 ? 'an enumerator' : `tasks ${[...this.#unclosed].join(', ')}`

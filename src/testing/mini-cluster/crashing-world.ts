@@ -30,6 +30,7 @@ export class CrashingWorld {
         return {
           write: (content) => this.#alive(() => created.write(content)),
           discard: () => this.#alive(() => created.discard()),
+          abandon: () => created.abandon(),
         }
       },
       // Nobody sees it, and what it is put by fails.

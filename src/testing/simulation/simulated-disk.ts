@@ -72,11 +72,13 @@ export class SimulatedDisk {
             })
           },
           discard: () => run('remove', path, () => this.remove(at(path))),
+          abandon: () => undefined,
         }
       },
       stage: (folder) => ({
         write: () => run('write', `${folder}/staged`, () => undefined),
         discard: async () => undefined,
+        abandon: () => undefined,
       }),
       putIfAbsent: (path, content) => {
         const bytes = Buffer.from(content)
