@@ -320,6 +320,12 @@ export interface Network {
     connect(options: ConnectOptions, receiver: NetworkReceiver): Promise<NetworkConnection>;
 }
 
+export interface NewObject {
+    write(content: Uint8Array | readonly Uint8Array[]): Promise<void>;
+    discard(): Promise<void>;
+    abandon(): void;
+}
+
 export type NumericField<T, Field extends keyof T> = T[Field] extends number ? Field : T[Field] extends bigint ? Field : never;
 
 export interface OnTimerContext<K extends Key> extends KeyedProcessContext<K> {
@@ -495,10 +501,6 @@ export interface SplitEnumeratorContext<Split> extends RuntimePorts {
     fail(error: Error): void;
 }
 
-export interface StagedBytes {
-    discard(): Promise<void>;
-}
-
 export interface StandardSchema<T> {
     readonly '~standard': {
         readonly version: 1;
@@ -518,10 +520,9 @@ export interface Storage {
     read(path: string): Promise<Buffer | undefined>;
     list(folder: string): Promise<string[]>;
     write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
-    writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
-    stage(folder: string, bytes: Uint8Array): Promise<StagedBytes>;
-    putIfAbsent(path: string, bytes: Uint8Array, staged?: StagedBytes): Promise<'created' | 'exists'>;
-    expect(folder: string): void;
+    create(path: string): NewObject;
+    stage(folder: string): NewObject;
+    putIfAbsent(path: string, bytes: Uint8Array, staged?: NewObject): Promise<'created' | 'exists'>;
     remove(path: string): Promise<void>;
     lock(name: string): Promise<StorageLock | undefined>;
 }

@@ -261,10 +261,9 @@ export declare class MemoryStorage implements Storage {
     read(path: string): Promise<Buffer | undefined>;
     list(folder: string): Promise<string[]>;
     write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
-    writeNew(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
-    stage(): Promise<StagedBytes>;
+    create(path: string): NewObject;
+    stage(_folder: string): NewObject;
     putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>;
-    expect(): void;
     remove(path: string): Promise<void>;
     lock(name: string): Promise<StorageLock | undefined>;
 }

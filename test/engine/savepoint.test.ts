@@ -128,7 +128,7 @@ test('the command that began at one of its own checkpoints may be repeated for e
   // It dies before anything of the lineage completed, and again when the folder is gone.
   for (const [seed, joint, nth] of [
     [2, 'attempt-written', 1],
-    [3, 'completed-written', 4],
+    [3, 'completed-written', 8],
     [4, 'attempt-written', 1],
   ] as const) {
     const life = start(world, seed, command)

@@ -8,6 +8,7 @@ import { DirectoryStorage, MemoryStorage, MillraceError, SystemClock } from '../
 import { SimulatedClock } from '../../testing/index.ts'
 import type { CheckpointContent } from './checkpoint-metadata.ts'
 import { CheckpointStore } from './checkpoint-store.ts'
+import { StagingStorage } from './staging-storage.test-double.ts'
 
 function content(checkpoint: number, attempt = 1): CheckpointContent {
   const bytes = Buffer.from(`state of ${checkpoint}`)
@@ -97,6 +98,29 @@ test('folders below the lowest go, of any attempt; others and foreign names stay
   await store.discard(10, 3)
   await store.discard(10, 4)
   assert.deepEqual(await storage.list(''), ['chk-1-1-backup', 'chk-3-1', 'log'])
+})
+
+test('what was expected is written, or given up with its folder, or left alone when the job has another owner', async () => {
+  const storage = new StagingStorage()
+  const store = new CheckpointStore(storage, new SimulatedClock())
+  const expect = async (...checkpoints: readonly number[]): Promise<void> => {
+    for (const checkpoint of checkpoints) {
+      store.expect(checkpoint, 1)
+      store.expect(checkpoint, 1)
+      await storage.write(`chk-${checkpoint}-1/state`, Buffer.alloc(0))
+    }
+  }
+  await expect(1, 2, 3)
+  assert.equal(storage.begun.size, 6)
+  const stored = await store.write(content(1))
+  assert.deepEqual(await store.read(stored.folder, stored.digest), content(1))
+  await store.discard(2, 1)
+  assert.deepEqual([...storage.begun], ['chk-3-1/state', 'chk-3-1/_metadata'])
+  await store.close({ abandon: false })
+  assert.deepEqual([storage.begun.size, await storage.list('')], [0, ['chk-1-1']])
+  await expect(4)
+  await store.close({ abandon: true })
+  assert.deepEqual([storage.begun.size, await storage.list('')], [0, ['chk-1-1', 'chk-4-1']])
 })
 
 test('storage that cannot remove or list fails no checkpoint', async () => {

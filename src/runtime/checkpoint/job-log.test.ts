@@ -84,7 +84,12 @@ test('a staged record takes no place; appending the very same one uses it, any o
   await log.append(completed(2, { committed: 1 }))
   assert.deepEqual([storage.used, storage.waiting.size], [1, 0], 'what was staged says less')
 
+  log.expect()
+  log.expect()
+  assert.equal(storage.waiting.size, 1)
   await log.stage(completed(3))
+  assert.equal(storage.waiting.size, 1, 'it is what was expected')
+  log.expect()
   await log.unstage()
   assert.equal(storage.waiting.size, 0)
   await log.append(completed(3))

@@ -60,6 +60,7 @@ class HeldStorage extends StagingStorage {
 interface Setup {
   readonly clock: SimulatedClock
   readonly storage: HeldStorage
+  readonly store: CheckpointStore
   readonly log: JobLog
   readonly coordinator: CheckpointCoordinator
   /** What was sent, as `kind checkpoint subtask`. */
@@ -104,6 +105,7 @@ async function setup(options: Partial<CheckpointOptions> = {}): Promise<Setup> {
   const log = new JobLog({ storage, clock, random })
   await log.read()
   await log.begin({ kind: 'attempt', lineage: { id: 'l', begin: { kind: 'fresh' } }, sinks: [], firstCheckpoint: 1 })
+  const store = new CheckpointStore(storage, clock)
   const sent: string[] = []
   const coordinator = new CheckpointCoordinator({
     jobName: 'job',
@@ -119,7 +121,7 @@ async function setup(options: Partial<CheckpointOptions> = {}): Promise<Setup> {
     tasks: TASKS,
     sourceTasks: TASKS,
     log,
-    store: new CheckpointStore(storage, clock),
+    store,
     ports: { clock, random, network, logger: silentLogger },
     send: (task, message) => {
       sent.push(`${describe(message)} to ${task.subtask}`)
@@ -156,6 +158,7 @@ async function setup(options: Partial<CheckpointOptions> = {}): Promise<Setup> {
   return {
     clock,
     storage,
+    store,
     log,
     coordinator,
     sent,
@@ -549,18 +552,61 @@ test('close while transactions are being ended: it is not committed in the log',
 test('retention keeps as many committed ones as wanted, and never removes what is not older than a committed one', async () => {
   for (const retained of [1, 2, 3]) {
     const { clock, storage, complete, ack, commit } = await setup({ retained })
-    const folders = async (): Promise<string[]> => (await storage.list('')).filter((name) => name.startsWith('chk'))
     for (let checkpoint = 1; checkpoint <= 6; checkpoint++) await complete(checkpoint)
+    await clock.pass(20)
     // 6 is not known as committed in the log before 7 completes: 5 is the newest committed one.
     const expected = Array.from({ length: retained }, (_, index) => `chk-${6 - retained + index}-1`)
-    assert.deepEqual(await folders(), [...expected, 'chk-6-1'])
-    await clock.pass(100)
+    assert.deepEqual(await folders(storage), [...expected, 'chk-6-1'])
+    await clock.pass(80)
     await ack(7, A, B)
-    // Nobody waits for folders to go: first the commit.
-    assert.deepEqual(await folders(), [...expected, 'chk-6-1', 'chk-7-1'])
     await commit(7, A, B)
-    assert.deepEqual(await folders(), [...expected.slice(1), 'chk-6-1', 'chk-7-1'])
+    await clock.pass(19)
+    // Nobody waits for folders to go: first what was committed becomes visible.
+    assert.deepEqual(await folders(storage), [...expected, 'chk-6-1', 'chk-7-1'])
+    await clock.pass(1)
+    assert.deepEqual(await folders(storage), [...expected.slice(1), 'chk-6-1', 'chk-7-1'])
   }
+})
+
+test('old folders stay when the execution ends before they were to go', async () => {
+  const { clock, storage, coordinator, complete, end } = await setup()
+  for (let checkpoint = 1; checkpoint <= 3; checkpoint++) await complete(checkpoint)
+  coordinator.close(new Error('over'))
+  await clock.pass(1_000)
+  assert.match(end(), /over/)
+  assert.deepEqual(await folders(storage), ['chk-1-1', 'chk-2-1', 'chk-3-1'])
+})
+
+test('shortly before a checkpoint is due its files begin, once; what was not written is left to the end', async () => {
+  const { clock, storage, store, coordinator, ack, commit, end } = await setup()
+  await clock.pass(94)
+  assert.deepEqual([[...storage.begun], storage.waiting.size], [[], 0])
+  await clock.pass(1)
+  assert.deepEqual([[...storage.begun], storage.waiting.size], [['chk-1-1/state', 'chk-1-1/_metadata'], 1])
+  await clock.pass(5)
+  assert.deepEqual([storage.begun.size, storage.waiting.size], [2, 1], 'they had begun')
+  await ack(1, A, B)
+  await commit(1, A, B)
+  assert.deepEqual([storage.begun.size, storage.used, storage.waiting.size], [0, 1, 0])
+  await clock.pass(97)
+  assert.deepEqual([storage.begun.size, storage.waiting.size], [2, 1])
+  coordinator.close(new Error('over'))
+  await clock.pass(0)
+  assert.match(end(), /over/)
+  assert.equal(storage.waiting.size, 0)
+  await store.close({ abandon: false })
+  assert.equal(storage.begun.size, 0)
+})
+
+test('one that was asked for begins its files at once', async () => {
+  const { clock, storage, coordinator, ack, commit } = await setup({ intervalMs: undefined })
+  void coordinator.trigger()
+  assert.deepEqual([storage.begun.size, storage.waiting.size], [2, 1])
+  await ack(1, A, B)
+  await commit(1, A, B)
+  await clock.pass(1_000)
+  assert.deepEqual([storage.begun.size, storage.used, storage.waiting.size], [0, 1, 0])
+  coordinator.close(new Error('over'))
 })
 
 test('figures tell the last completed one', async () => {

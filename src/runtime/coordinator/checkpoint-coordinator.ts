@@ -19,6 +19,8 @@ import { type CheckpointEvent, type CheckpointPhase, nextPhase } from './checkpo
 const TIMER_SLACK_MS = 2
 /** How long before it is due a checkpoint is expected. */
 const AHEAD_MS = 5
+/** How long behind a commit old folders go: until then the brokers are making visible what was committed. */
+const RETAIN_AFTER_MS = 20
 
 export interface CheckpointOptions {
   readonly jobName: string
@@ -111,6 +113,8 @@ export class CheckpointCoordinator {
   #completed = 0
   #failed = 0
   #last: CheckpointFigures['last']
+  #retention: Timer | undefined
+  #retainUpTo = 0
   /** Completed in this attempt or restored, ascending. */
   readonly #kept: number[]
   /** Writes and removals under way. */
@@ -151,6 +155,7 @@ export class CheckpointCoordinator {
     } finally {
       this.#running = false
       this.#timer?.cancel()
+      this.#retention?.cancel()
       for (const { timer } of this.#pending) timer?.cancel()
       while (this.#work.size > 0) await Promise.all(this.#work)
       await this.#options.log.unstage()
@@ -331,9 +336,8 @@ export class CheckpointCoordinator {
     for (const one of this.#pending) if (one.checkpoint <= checkpoint) this.#step(one, 'ended')
     this.#pending = this.#pending.filter((one) => one.checkpoint > checkpoint)
     this.#ended()
-    // Behind the commit, because nobody waits for old folders to go.
     if (rode !== undefined) {
-      await this.#retain(rode)
+      this.#retainSoon(rode)
       await this.#options.log.prune()
     }
     return false
@@ -422,13 +426,26 @@ export class CheckpointCoordinator {
     await this.#retain(checkpoint)
   }
 
+  /** One sweep at a time, for the newest that is committed by then. */
+  #retainSoon(committedUpTo: number): void {
+    this.#retainUpTo = committedUpTo
+    this.#retention ??= this.#options.ports.clock.setTimer(RETAIN_AFTER_MS, () => this.#track(this.#sweep()))
+  }
+
+  async #sweep(): Promise<void> {
+    const upTo = this.#retainUpTo
+    await this.#retain(upTo)
+    this.#retention = undefined
+    if (this.#retainUpTo !== upTo && this.#running) this.#retainSoon(this.#retainUpTo)
+  }
+
   /** Removes old folders: only what is older than a committed one may go, and as many committed ones stay as are wanted. */
   async #retain(committedUpTo: number): Promise<void> {
     const committed = this.#kept.filter((kept) => kept <= committedUpTo)
     const lowest = committed.at(-this.#options.retained)
     if (lowest === undefined) return
     // One that was superseded meanwhile, as the sweep may find out, touches nothing more (rule 9).
-    await this.#options.store.removeBelow(lowest, () => this.#over === undefined)
+    await this.#options.store.removeBelow(lowest, () => this.#running && this.#over === undefined)
     this.#kept.splice(0, this.#kept.indexOf(lowest))
   }
 
