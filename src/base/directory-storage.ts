@@ -17,8 +17,13 @@ import type { NewObject, Storage, StorageLock } from './storage.ts'
 
 /** Written at a time. */
 const CHUNK_BYTES = 1024 * 1024
-/** A new file; each write resolves when what it wrote is durable, which is one wait of a thread less than asking for that behind it. */
-const NEW_AND_DURABLE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_DSYNC
+/**
+ * Whether a write may be durable when it resolves, which is one wait of a thread less than a sync behind it. Elsewhere such writes may stop at
+ * the cache of the drive (macOS), or there are none.
+ */
+const WRITES_THROUGH = process.platform === 'linux'
+const NEW_FILE =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (WRITES_THROUGH ? constants.O_DSYNC : 0)
 
 /** A folder that was made. */
 interface KnownDirectory {
@@ -229,7 +234,7 @@ class NewFile implements NewObject {
 
   constructor({ path, folder, place, failed }: NewFileOptions) {
     this.path = path
-    this.#file = folder.then(() => open(path, NEW_AND_DURABLE))
+    this.#file = folder.then(() => open(path, NEW_FILE))
     this.#placed = this.#file.then(place)
     // Who writes is told.
     this.#placed.catch(() => undefined)
@@ -241,8 +246,11 @@ class NewFile implements NewObject {
       const file = await this.#file
       const pieces = content instanceof Uint8Array ? [content] : content
       const bytes = pieces.reduce((sum, piece) => sum + piece.byteLength, 0)
-      if (bytes > 0 && bytes <= CHUNK_BYTES) for (const chunk of chunksOf(pieces)) await file.writeFile(chunk)
-      else await this.#writeInChunks(pieces)
+      if (WRITES_THROUGH && bytes > 0 && bytes <= CHUNK_BYTES) {
+        for (const chunk of chunksOf(pieces)) await file.writeFile(chunk)
+      } else {
+        await this.#writeAndSync(pieces)
+      }
       release(file)
       await this.#placed
     } catch (error) {
@@ -267,8 +275,8 @@ class NewFile implements NewObject {
     this.#file.then(release, () => undefined)
   }
 
-  /** Of many chunks only the last waits for the disk. */
-  async #writeInChunks(pieces: readonly Uint8Array[]): Promise<void> {
+  /** However many chunks: the disk is waited for once. */
+  async #writeAndSync(pieces: readonly Uint8Array[]): Promise<void> {
     const file = await open(this.path, 'r+')
     try {
       for (const chunk of chunksOf(pieces)) await file.writeFile(chunk)
