@@ -79,23 +79,21 @@ export class CheckpointStore {
 
   /** Removes what a failed checkpoint left; failing to is no failure. */
   async discard(checkpoint: number, attempt: number): Promise<void> {
-    const folder = folderOf(checkpoint, attempt)
-    await this.#giveUp(folder)
-    await this.#removeQuietly(folder)
+    await this.#giveUp(folderOf(checkpoint, attempt))
   }
 
   /** Gives up what was expected and not written. It does not fail. */
   async close(options: { readonly abandon: boolean }): Promise<void> {
-    for (const [folder, { state, metadata }] of this.#expected) {
-      if (options.abandon) {
-        state.abandon()
-        metadata.abandon()
-      } else {
-        await this.#giveUp(folder)
-        await this.#removeQuietly(folder)
-      }
+    const expected = [...this.#expected]
+    if (!options.abandon) {
+      await Promise.allSettled(expected.map(([folder]) => this.#giveUp(folder)))
+      return
     }
     this.#expected.clear()
+    for (const [, { state, metadata }] of expected) {
+      state.abandon()
+      metadata.abandon()
+    }
   }
 
   /**
@@ -124,6 +122,7 @@ export class CheckpointStore {
     const files = this.#expected.get(folder)
     this.#expected.delete(folder)
     await Promise.allSettled([files?.state.discard(), files?.metadata.discard()])
+    await this.#removeQuietly(folder)
   }
 
   #removeQuietly(folder: string): Promise<void> {

@@ -264,8 +264,8 @@ export class Execution {
       timer = ports.clock.setTimer(CLOSE_TIMEOUT_MS, () => resolve('too long'))
     })
     const outcome = await Promise.race([Promise.all([tasksGone, ...enumeratorsGone]), tooLong])
-    await this.#options.store.close({ abandon })
     timer?.cancel()
+    await this.#options.store.close({ abandon })
     if (outcome !== 'too long') return undefined
     const who = this.#unclosed.size === 0 ? 'an enumerator' : `tasks ${[...this.#unclosed].join(', ')}`
     return new MillraceError('TASKS_LINGER', `${who} did not end within ${CLOSE_TIMEOUT_MS / 1000} s`, {
