@@ -71,7 +71,7 @@ export class DirectoryStorage implements Storage {
       await rename(temporary.path, target)
       await this.#syncNames(folder)
     } catch (error) {
-      await temporary.discard()
+      await temporary.discard().catch(() => undefined)
       throw failed(error)
     }
   }

@@ -577,6 +577,18 @@ test('old folders stay when the execution ends before they were to go', async ()
   assert.deepEqual(await folders(storage), ['chk-1-1', 'chk-2-1', 'chk-3-1'])
 })
 
+test('what goes wrong with old folders beside what a storage may refuse fails the execution', async () => {
+  const { clock, storage, complete, end } = await setup()
+  storage.list = (folder) =>
+    folder === '' ? Promise.reject(new TypeError('a mistake')) : HeldStorage.prototype.list.call(storage, folder)
+  await complete(1)
+  await complete(2)
+  assert.equal(end(), 'running')
+  await clock.pass(20)
+  await clock.pass(0)
+  assert.match(end(), /a mistake/)
+})
+
 test('shortly before a checkpoint is due its files begin, once; what was not written is left to the end', async () => {
   const { clock, storage, store, coordinator, ack, commit, end } = await setup()
   await clock.pass(94)

@@ -434,7 +434,7 @@ export class CheckpointCoordinator {
 
   async #sweep(): Promise<void> {
     const upTo = this.#retainUpTo
-    await this.#retain(upTo)
+    await this.#retain(upTo).catch((error: unknown) => this.close(toError(error)))
     this.#retention = undefined
     if (this.#retainUpTo !== upTo && this.#running) this.#retainSoon(this.#retainUpTo)
   }
