@@ -16,7 +16,7 @@ export interface Death {
   readonly before?: readonly KillerRule[]
 }
 
-const BREAK_SECOND: KillerRule = { joint: 'flushed', nth: 3, action: 'break-checkpoint' }
+const BREAK_SECOND: KillerRule = { joint: 'all-ended', nth: 1, action: 'break-checkpoint' }
 
 /** In this order, because some joints are only passed while what the death before left is recovered from. */
 export const DEATHS: readonly Death[] = [

@@ -11,7 +11,7 @@ export type WorkerDeath = (typeof WORKER_DEATHS)[number]
 
 /**
  * `kill`: SIGKILL to the own process. `stop`: SIGSTOP. `throw`: the job's function throws at its next record.
- * `break-checkpoint`: a file takes the place of the checkpoint's folder, so that storing this checkpoint fails.
+ * `break-checkpoint`: something takes the place of a file of the next checkpoint, so that storing that fails; at a joint where this one ends.
  * A worker death comes at once in the worker that passes the joint; a joint that the main thread passes sends it to a worker,
  * which dies with its next record.
  */

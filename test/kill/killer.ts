@@ -151,8 +151,8 @@ function act(rule: KillerRule, plan: KillerPlan, message: JointMessage): void {
       word.throwNext = true
       break
     case 'break-checkpoint':
-      // A folder in the way of the file.
-      mkdirSync(`${plan.directory}/chk-${message.detail.checkpoint}-${attemptIn(plan.directory)}/state`, {
+      // A folder in the way of the file, before that is begun.
+      mkdirSync(`${plan.directory}/chk-${Number(message.detail.checkpoint) + 1}-${attemptIn(plan.directory)}/state`, {
         recursive: true,
       })
       break

@@ -79,10 +79,13 @@ for (const transactionVersion of [1, 2] as const) {
 
     it('three checkpoints that cannot be stored, then one that completes, then a kill', async () => {
       await withScene({ configuration: TOLERANT }, async (scene) => {
-        // By their numbers: a checkpoint fails while the other subtask may still be flushing for it.
-        const inTheWay = [2, 3, 4].map(
-          (checkpoint) => ({ joint: 'flushed', nth: 1, where: { checkpoint }, action: 'break-checkpoint' }) as const,
-        )
+        const inTheWay = (
+          [
+            [1, 'all-ended'],
+            [2, 'checkpoint-failed'],
+            [3, 'checkpoint-failed'],
+          ] as const
+        ).map(([checkpoint, joint]) => ({ joint, nth: 1, where: { checkpoint }, action: 'break-checkpoint' }) as const)
         const kill = { joint: 'completed-written', nth: 2, action: 'kill' } as const
         const end = await scene.start({ rules: [...inTheWay, kill] }).ended
         assert.equal(end.signal, 'SIGKILL', describeEnd(end))
@@ -126,7 +129,7 @@ for (const transactionVersion of [1, 2] as const) {
 
     it('a checkpoint that cannot be stored restarts a job that tolerates none', async () => {
       await withScene({}, async (scene) => {
-        const end = await scene.finish({ rules: [{ joint: 'flushed', nth: 5, action: 'break-checkpoint' }] })
+        const end = await scene.finish({ rules: [{ joint: 'all-ended', nth: 2, action: 'break-checkpoint' }] })
         assert.match(end.stderr, /could not write .*chk-3-1/)
         assert.equal(scene.log().filter((entry) => entry.kind === 'attempt').length, 2)
         await scene.assertExact()
