@@ -354,11 +354,6 @@ export interface ProcessFunctionContext extends FunctionContext {
 
 export type ProcessResult = void | undefined;
 
-export interface PutOptions {
-    readonly staged?: NewObject | undefined;
-    readonly visible?: (() => void) | undefined;
-}
-
 export interface Random {
     next(): number;
     hex(count: number): string;
@@ -527,7 +522,7 @@ export interface Storage {
     write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
     create(path: string): NewObject;
     stage(folder: string): NewObject;
-    putIfAbsent(path: string, bytes: Uint8Array, options?: PutOptions): Promise<'created' | 'exists'>;
+    putIfAbsent(path: string, bytes: Uint8Array, staged?: NewObject): Promise<'created' | 'exists'>;
     remove(path: string): Promise<void>;
     lock(name: string): Promise<StorageLock | undefined>;
 }

@@ -263,7 +263,7 @@ export declare class MemoryStorage implements Storage {
     write(path: string, content: Uint8Array | readonly Uint8Array[]): Promise<void>;
     create(path: string): NewObject;
     stage(_folder: string): NewObject;
-    putIfAbsent(path: string, bytes: Uint8Array, options?: PutOptions): Promise<'created' | 'exists'>;
+    putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'>;
     remove(path: string): Promise<void>;
     lock(name: string): Promise<StorageLock | undefined>;
 }

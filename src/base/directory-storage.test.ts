@@ -59,13 +59,13 @@ test('staged bytes are seen by nobody until they are put, or gone when they are 
   await Promise.all([staged.write(wanted), other.write(Buffer.from('other'))])
   assert.deepEqual(await storage.list('log'), [])
   assert.equal(readdirSync(join(root, 'log')).length, 2, 'they are on the disk')
-  assert.equal(await storage.putIfAbsent('log/1', wanted, { staged }), 'created')
+  assert.equal(await storage.putIfAbsent('log/1', wanted, staged), 'created')
   assert.equal((await storage.read('log/1'))?.toString(), 'wanted')
   await other.discard()
   await Promise.all([other.discard(), staged.discard()])
   const late = storage.stage('log')
   await late.write(Buffer.from('late'))
-  assert.equal(await storage.putIfAbsent('log/1', Buffer.from('late'), { staged: late }), 'exists')
+  assert.equal(await storage.putIfAbsent('log/1', Buffer.from('late'), late), 'exists')
   assert.equal((await storage.read('log/1'))?.toString(), 'wanted')
   assert.deepEqual(readdirSync(join(root, 'log')), ['1'])
 })
@@ -95,20 +95,6 @@ test('of several that create the same object at once exactly one is told so, and
   assert.equal(outcomes.filter((outcome) => outcome === 'created').length, 1)
   assert.equal((await storages[0]?.read('log/1'))?.toString(), `of ${outcomes.indexOf('created')}`)
   assert.deepEqual(readdirSync(join(root, 'log')), ['1'])
-})
-
-test('who creates an object is told when others see it, before it is durable; who comes too late is not', async (context) => {
-  const storage = new DirectoryStorage(temporary(context))
-  let seen: Promise<string[]> | undefined
-  const put = storage.putIfAbsent('log/1', Buffer.from('1'), { visible: () => (seen = storage.list('log')) })
-  let over = false
-  void put.then(() => (over = true))
-  while (seen === undefined) await new Promise((resolve) => setImmediate(resolve))
-  assert.equal(over, false)
-  assert.deepEqual(await seen, ['1'])
-  assert.equal(await put, 'created')
-  const late = await storage.putIfAbsent('log/1', Buffer.from('2'), { visible: () => assert.fail('it was there') })
-  assert.equal(late, 'exists')
 })
 
 test('a folder is removed with all below it, what is absent is no error, and the folder can be written again', async (context) => {

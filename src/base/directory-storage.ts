@@ -13,7 +13,7 @@ import { dirname, join, resolve } from 'node:path'
 import { joint } from './joint.ts'
 import { MillraceError } from './millrace-error.ts'
 import { socketPath } from './socket-path.ts'
-import type { NewObject, PutOptions, Storage, StorageLock } from './storage.ts'
+import type { NewObject, Storage, StorageLock } from './storage.ts'
 
 /** Written at a time. */
 const CHUNK_BYTES = 1024 * 1024
@@ -22,7 +22,8 @@ const CHUNK_BYTES = 1024 * 1024
  * the cache of the drive (macOS), or there are none.
  */
 const WRITES_THROUGH = process.platform === 'linux'
-const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (WRITES_THROUGH ? constants.O_DSYNC : 0)
+const NEW_FILE =
+  constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (WRITES_THROUGH ? constants.O_DSYNC : 0)
 
 /** A folder that was made. */
 interface KnownDirectory {
@@ -91,8 +92,7 @@ export class DirectoryStorage implements Storage {
     return this.#temporary(this.#at(folder), (error) => this.#failed('write into', folder, error))
   }
 
-  async putIfAbsent(path: string, bytes: Uint8Array, options: PutOptions = {}): Promise<'created' | 'exists'> {
-    const { staged, visible } = options
+  async putIfAbsent(path: string, bytes: Uint8Array, staged?: NewObject): Promise<'created' | 'exists'> {
     const target = this.#at(path)
     const failed = (error: unknown): MillraceError => this.#failed('create', path, error)
     const file = staged instanceof NewFile ? staged : this.#temporary(dirname(target), failed)
@@ -101,9 +101,7 @@ export class DirectoryStorage implements Storage {
     try {
       joint('record-before-link', { path })
       await link(file.path, target)
-      const durable = folder.sync()
-      visible?.()
-      await Promise.all([durable, file.discard()])
+      await Promise.all([folder.sync(), file.discard()])
       return 'created'
     } catch (error) {
       await file.discard().catch(() => undefined)

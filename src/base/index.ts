@@ -10,7 +10,7 @@ export type { ConnectOptions, Network, NetworkConnection, NetworkReceiver, TlsOp
 export { type Random, SeededRandom, SystemRandom } from './random.ts'
 export { Secret } from './secret.ts'
 export { socketPath } from './socket-path.ts'
-export type { NewObject, PutOptions, Storage, StorageLock } from './storage.ts'
+export type { NewObject, Storage, StorageLock } from './storage.ts'
 export { type AcceptConnection, TcpListener } from './tcp-listener.ts'
 export { TcpNetwork } from './tcp-network.ts'
 export { type TransitionMessage, transition } from './transition.ts'

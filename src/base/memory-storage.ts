@@ -2,7 +2,7 @@
  * Storage in memory, for environments made by hand without a directory and for tests. It ends with the process, and so does
  * whatever was stored: a job on it has no exactly-once beyond its own process.
  */
-import type { NewObject, PutOptions, Storage, StorageLock } from './storage.ts'
+import type { NewObject, Storage, StorageLock } from './storage.ts'
 
 export class MemoryStorage implements Storage {
   readonly location: string = 'memory'
@@ -34,10 +34,9 @@ export class MemoryStorage implements Storage {
     return { write: async () => undefined, discard: async () => undefined, abandon: () => undefined }
   }
 
-  async putIfAbsent(path: string, bytes: Uint8Array, options: PutOptions = {}): Promise<'created' | 'exists'> {
+  async putIfAbsent(path: string, bytes: Uint8Array): Promise<'created' | 'exists'> {
     if (this.#objects.has(path)) return 'exists'
     this.#objects.set(path, Buffer.from(bytes))
-    options.visible?.()
     return 'created'
   }
 

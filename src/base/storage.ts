@@ -22,13 +22,6 @@ export interface NewObject {
   abandon(): void
 }
 
-export interface PutOptions {
-  /** These bytes, written into this folder already; they are used up. */
-  readonly staged?: NewObject | undefined
-  /** May be called once the object is created, for whoever lists it, and before it is durable. */
-  readonly visible?: (() => void) | undefined
-}
-
 export interface Storage {
   /** For messages: where this storage is. */
   readonly location: string
@@ -48,8 +41,11 @@ export interface Storage {
   create(path: string): NewObject
   /** Begins an object that is to be put into this folder, so that putting it has less left to do. Nobody sees it before. */
   stage(folder: string): NewObject
-  /** Writes the object only if there is none: exactly one of several concurrent writers is told 'created'. */
-  putIfAbsent(path: string, bytes: Uint8Array, options?: PutOptions): Promise<'created' | 'exists'>
+  /**
+   * Writes the object only if there is none: exactly one of several concurrent writers is told 'created'. `staged`: these bytes, written
+   * into this folder already; they are used up.
+   */
+  putIfAbsent(path: string, bytes: Uint8Array, staged?: NewObject): Promise<'created' | 'exists'>
   /** Removes an object, or a folder with all below it; nothing happens when it is absent. */
   remove(path: string): Promise<void>
   /**

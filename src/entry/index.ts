@@ -1,16 +1,6 @@
 /** The package `millrace`: what a job file needs, Kafka aside. Only names that are here are public. */
 
-export type {
-  Clock,
-  Logger,
-  LogLevel,
-  Network,
-  NewObject,
-  PutOptions,
-  Random,
-  Storage,
-  StorageLock,
-} from '../base/index.ts'
+export type { Clock, Logger, LogLevel, Network, NewObject, Random, Storage, StorageLock } from '../base/index.ts'
 export { AssertionFailed, ERROR_CODES, type ErrorCode, MillraceError, Secret } from '../base/index.ts'
 export {
   type Accumulator,

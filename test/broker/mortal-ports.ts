@@ -102,7 +102,7 @@ export class MortalLife {
       },
       // Nobody sees it, and it is put by nobody any more.
       stage: (folder) => real.stage(folder),
-      putIfAbsent: (path, bytes, options) => call(() => real.putIfAbsent(path, bytes, options)),
+      putIfAbsent: (path, bytes, staged) => call(() => real.putIfAbsent(path, bytes, staged)),
       remove: (path) => call(() => real.remove(path)),
       lock: async (name) => {
         const lock = await call(() => real.lock(name))

@@ -149,30 +149,6 @@ test('a record created in time is followed by the look: another that came in bet
   assert.equal(other?.history.last?.record.checkpoint, 1)
 })
 
-test('the look is taken as soon as others see the record, once, and what it shows counts when the record is durable', async () => {
-  const storage = new MemoryStorage()
-  const log = await begun(storage)
-  const [put, list] = [storage.putIfAbsent.bind(storage), storage.list.bind(storage)]
-  let looks = 0
-  storage.list = (folder) => {
-    looks++
-    return list(folder)
-  }
-  await log.append(completed(1))
-  assert.equal(looks, 1)
-  storage.putIfAbsent = async (at, bytes, options) => {
-    const outcome = await put(at, bytes)
-    storage.putIfAbsent = put
-    await begun(storage)
-    looks = 0
-    options?.visible?.()
-    await new Promise((resolve) => setImmediate(resolve))
-    return outcome
-  }
-  await assert.rejects(log.append(completed(2)), codeIs('SUPERSEDED'))
-  assert.equal(looks, 1)
-})
-
 test('a begin is followed by the look as well: no side effect precedes it', async () => {
   const storage = new MemoryStorage()
   const log = openLog(storage)

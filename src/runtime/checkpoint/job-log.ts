@@ -1,6 +1,6 @@
 /**
  * The log of a job: numbered records, each created by a conditional put, so that of two processes that believe to own the
- * job exactly one gets a number. Once a record is created the log is listed: a higher number, or a `base` at or above the
+ * job exactly one gets a number. After creating a record the log is listed: a higher number, or a `base` at or above the
  * own one, means that this process was superseded (rule 9), and nothing may follow. An unreadable record stops the job.
  */
 import {
@@ -145,13 +145,8 @@ export class JobLog {
     const said = JSON.stringify(record)
     const unplaced = this.#staged.get(said) ?? this.#encode(this.#attempt, record)
     this.#staged.delete(said)
-    let numbers: Promise<number[]> | undefined
-    const visible = (): void => {
-      numbers = this.#numbers()
-      numbers.catch(() => undefined)
-    }
-    if (!(await this.#put(number, unplaced, visible))) throw this.#superseded(number)
-    await Promise.all([this.#checkOwnership(number, numbers), this.#discardStaged()])
+    if (!(await this.#put(number, unplaced))) throw this.#superseded(number)
+    await Promise.all([this.#checkOwnership(number), this.#discardStaged()])
   }
 
   /** Gives up what was expected or staged and not appended. It does not fail. */
@@ -198,10 +193,10 @@ export class JobLog {
     return { entry, bytes: encodeLogEntry(entry) }
   }
 
-  async #put(number: number, { entry, bytes, staged }: Unplaced, visible?: () => void): Promise<boolean> {
+  async #put(number: number, { entry, bytes, staged }: Unplaced): Promise<boolean> {
     const { nonce, record } = entry
     this.#unanswered.add(nonce)
-    const outcome = await this.#ports.storage.putIfAbsent(this.#path(number), bytes, { staged, visible })
+    const outcome = await this.#ports.storage.putIfAbsent(this.#path(number), bytes, staged)
     // A put that was repeated below us may find its own record: that is success.
     const taken = outcome === 'exists' && (await this.#readEntry(number))?.nonce !== nonce
     this.#unanswered.delete(nonce)
@@ -212,9 +207,8 @@ export class JobLog {
     return true
   }
 
-  /** `listed`: the numbers as they were when the own one was among them; they are listed now when it is absent. */
-  async #checkOwnership(own: number, listed?: Promise<number[]>): Promise<void> {
-    const highest = (await (listed ?? this.#numbers())).at(-1) ?? 0
+  async #checkOwnership(own: number): Promise<void> {
+    const highest = (await this.#numbers()).at(-1) ?? 0
     if (highest < own) throw damaged(this.#where(own), 'it was written by this process and is gone')
     if (highest > own && !(await this.#isOwn(highest))) throw this.#superseded(highest)
   }

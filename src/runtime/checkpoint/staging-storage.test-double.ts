@@ -1,5 +1,5 @@
 /** Storage in memory that knows what has begun: which objects are neither written nor given up, nor, when staged, put. */
-import { MemoryStorage, type NewObject, type PutOptions } from '../../base/index.ts'
+import { MemoryStorage, type NewObject } from '../../base/index.ts'
 
 export class StagingStorage extends MemoryStorage {
   readonly waiting: Set<NewObject> = new Set()
@@ -28,8 +28,8 @@ export class StagingStorage extends MemoryStorage {
     return staged
   }
 
-  override async putIfAbsent(path: string, bytes: Uint8Array, options: PutOptions = {}): Promise<'created' | 'exists'> {
-    if (options.staged !== undefined && this.waiting.delete(options.staged)) this.used++
-    return super.putIfAbsent(path, bytes, options)
+  override async putIfAbsent(path: string, bytes: Uint8Array, staged?: NewObject): Promise<'created' | 'exists'> {
+    if (staged !== undefined && this.waiting.delete(staged)) this.used++
+    return super.putIfAbsent(path, bytes)
   }
 }

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import {
   MillraceError,
   type Network,
-  type PutOptions,
+  type NewObject,
   SeededRandom,
   type Storage,
   silentLogger,
@@ -51,9 +51,9 @@ class HeldStorage extends StagingStorage {
     return super.write(path, bytes)
   }
 
-  override async putIfAbsent(path: string, bytes: Uint8Array, options?: PutOptions): Promise<'created' | 'exists'> {
+  override async putIfAbsent(path: string, bytes: Uint8Array, staged?: NewObject): Promise<'created' | 'exists'> {
     await this.#gate(path)
-    return super.putIfAbsent(path, bytes, options)
+    return super.putIfAbsent(path, bytes, staged)
   }
 }
 

@@ -35,7 +35,7 @@ export class CrashingWorld {
       },
       // Nobody sees it, and what it is put by fails.
       stage: (folder) => storage.stage(folder),
-      putIfAbsent: (path, bytes, options) => this.#alive(() => storage.putIfAbsent(path, bytes, options)),
+      putIfAbsent: (path, bytes, staged) => this.#alive(() => storage.putIfAbsent(path, bytes, staged)),
       remove: (path) => this.#alive(() => storage.remove(path)),
       lock: (name) => this.#alive(() => this.#lock(storage, name)),
     }

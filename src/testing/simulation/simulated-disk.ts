@@ -80,14 +80,11 @@ export class SimulatedDisk {
         discard: async () => undefined,
         abandon: () => undefined,
       }),
-      putIfAbsent: (path, content, options) => {
+      putIfAbsent: (path, content) => {
         const bytes = Buffer.from(content)
         return run('put', path, () => {
           if (this.objects.has(at(path))) return 'exists'
           this.objects.set(at(path), bytes)
-          this.#loop.after(0, process, 'disk: put is visible', () => {
-            if (process.called(`put ${path} is visible`)) options?.visible?.()
-          })
           return 'created'
         })
       },
