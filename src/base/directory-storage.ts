@@ -22,8 +22,7 @@ const CHUNK_BYTES = 1024 * 1024
  * the cache of the drive (macOS), or there are none.
  */
 const WRITES_THROUGH = process.platform === 'linux'
-const NEW_FILE =
-  constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (WRITES_THROUGH ? constants.O_DSYNC : 0)
+const NEW_FILE = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | (WRITES_THROUGH ? constants.O_DSYNC : 0)
 
 /** A folder that was made. */
 interface KnownDirectory {
