@@ -1,5 +1,5 @@
 /**
- * Storage in a directory of a POSIX file system. A write goes to a temporary name, is fsynced, takes its final name by
+ * Storage in a directory of a POSIX file system. A write goes to a temporary name, is made durable, takes its final name by
  * rename (or by link where it must not replace anything), and then the directory is fsynced: after a power cut the object
  * is there whole or not at all. Temporary names begin with a dot and end in `.tmp`; readers never see them. Only what nobody looks
  * for yet (`create`) has its final name from the start.
@@ -125,7 +125,7 @@ export class DirectoryStorage implements Storage {
 
   async lock(name: string): Promise<StorageLock | undefined> {
     const path = socketPath(this.#at(name))
-    await this.#directory(dirname(path)).made
+    await this.#durable(dirname(path))
     for (let attempt = 0; attempt < 5; attempt++) {
       const held = await listen(path)
       if (held !== undefined) return held
@@ -295,10 +295,10 @@ function release(handle: FileHandle): void {
  * What is written at a time: large pieces as they are, in slices, small ones put together. Each is a turn of the event loop, so that
  * however much there is to write, nothing else waits for it.
  */
-function* chunksOf(content: Uint8Array | readonly Uint8Array[]): Generator<Uint8Array> {
+function* chunksOf(pieces: readonly Uint8Array[]): Generator<Uint8Array> {
   let small: Uint8Array[] = []
   let bytes = 0
-  for (const piece of content instanceof Uint8Array ? [content] : content) {
+  for (const piece of pieces) {
     if (bytes > 0 && bytes + piece.byteLength > CHUNK_BYTES) {
       yield Buffer.concat(small)
       small = []

@@ -238,9 +238,9 @@ export class CheckpointCoordinator {
       this.#begin(undefined)
       this.#beginWhenDue()
     } else if (Number.isFinite(delayMs)) {
-      if (delayMs <= AHEAD_MS) this.#expect(this.#next)
-      const waitMs = delayMs <= AHEAD_MS ? delayMs : delayMs - AHEAD_MS
-      this.#timer = clock.setTimer(waitMs, () => this.#beginWhenDue())
+      const near = delayMs <= AHEAD_MS
+      if (near) this.#expect(this.#next)
+      this.#timer = clock.setTimer(near ? delayMs : delayMs - AHEAD_MS, () => this.#beginWhenDue())
     }
   }
 
@@ -426,13 +426,13 @@ export class CheckpointCoordinator {
     await this.#retain(checkpoint)
   }
 
-  /** One sweep at a time, for the newest that is committed by then. */
+  /** One removal at a time, for the newest that is committed by then. */
   #retainSoon(committedUpTo: number): void {
     this.#retainUpTo = committedUpTo
-    this.#retention ??= this.#options.ports.clock.setTimer(RETAIN_AFTER_MS, () => this.#track(this.#sweep()))
+    this.#retention ??= this.#options.ports.clock.setTimer(RETAIN_AFTER_MS, () => this.#track(this.#retainNow()))
   }
 
-  async #sweep(): Promise<void> {
+  async #retainNow(): Promise<void> {
     const upTo = this.#retainUpTo
     await this.#retain(upTo).catch((error: unknown) => this.close(toError(error)))
     this.#retention = undefined
